@@ -1,0 +1,1 @@
+//! The catalog of datasets, the query language and its evaluation, cached tables.

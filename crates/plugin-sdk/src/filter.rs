@@ -1,0 +1,1 @@
+//! Evaluation of pushed-down filters, for authors.

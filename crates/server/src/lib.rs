@@ -1,0 +1,1 @@
+//! The larder server: REST API, OpenAPI, command line.

@@ -1,0 +1,1 @@
+//! Data source that misbehaves on demand: the test double for broken plugins.
