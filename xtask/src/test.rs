@@ -1,0 +1,143 @@
+//! `test`: format, lints, every test, and with `--all` the checks that need more than a toolchain.
+//!
+//! What is left out is named at the end: a green run that silently skipped something is a lie.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::build::build_for_tests;
+use crate::run::{answers, cargo, command, run, target_dir};
+
+/// A check that needs a tool from outside.
+struct Extra {
+    /// Its name for the program that runs it.
+    name: &'static str,
+    what: &'static str,
+    needs: &'static str,
+    install: &'static str,
+    present: fn() -> bool,
+}
+
+const EXTRAS: [Extra; 2] = [
+    Extra {
+        name: "browser",
+        what: "/docs in a headless Chromium",
+        needs: "chromium",
+        install: "apt-get install chromium",
+        present: || chromium().is_some(),
+    },
+    Extra {
+        name: "python",
+        what: "Python: /openapi.json is valid 3.1, pyarrow reads the Arrow stream",
+        needs: "python3 with venv",
+        install: "apt-get install python3-venv",
+        present: || command("python3").args(["-c", "import venv, ensurepip"]).status().is_ok_and(|s| s.success()),
+    },
+];
+
+/// `cargo xtask test [--all] [FILTER]`.
+pub(crate) fn task(args: &[String]) -> Result<()> {
+    let (flags, filters): (Vec<&String>, Vec<&String>) = args.iter().partition(|arg| arg.starts_with('-'));
+    if let Some(unknown) = flags.iter().find(|flag| flag.as_str() != "--all") {
+        bail!("'{unknown}' is no option of `cargo xtask test [--all] [FILTER]`");
+    }
+    if filters.len() > 1 {
+        bail!("usage: cargo xtask test [--all] [FILTER]; there is one filter, {} were given", filters.len());
+    }
+    let all = !flags.is_empty();
+    if all {
+        demand_tools()?;
+    }
+    if !answers(&mut command("cc")) {
+        bail!("the tests compile plugins written in C and found no `cc`; install one: apt-get install gcc");
+    }
+
+    let mut left_out = Vec::new();
+    match filters.first() {
+        Some(filter) => left_out.push(format!("format check, clippy and the tests that '{filter}' does not match")),
+        None => lint(&mut left_out)?,
+    }
+    if all && filters.is_empty() && !left_out.is_empty() {
+        bail!("--all leaves nothing out, but a tool is missing for: {}", left_out.join("; "));
+    }
+    build_for_tests()?;
+    run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(&filters))?;
+
+    for extra in &EXTRAS {
+        if all {
+            run_extra(extra)?;
+        } else {
+            left_out.push(format!("{} (needs {}; --all runs it)", extra.what, extra.needs));
+        }
+    }
+    if left_out.is_empty() {
+        println!("xtask: everything ran, nothing was left out");
+    } else {
+        println!("xtask: passed; left out:");
+        left_out.iter().for_each(|what| println!("  - {what}"));
+    }
+    Ok(())
+}
+
+/// Fails at once, with all that is missing, and not after half an hour with the first of it.
+fn demand_tools() -> Result<()> {
+    let missing: Vec<String> = EXTRAS
+        .iter()
+        .filter(|extra| !(extra.present)())
+        .map(|extra| format!("{} (for: {}; install it: {})", extra.needs, extra.what, extra.install))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("--all needs tools that are missing:\n  {}", missing.join("\n  "));
+}
+
+fn lint(left_out: &mut Vec<String>) -> Result<()> {
+    if answers(cargo().arg("fmt")) {
+        run(cargo().args(["fmt", "--all", "--check"]))?;
+    } else {
+        left_out.push("format check (needs rustfmt: rustup component add rustfmt)".into());
+    }
+    if answers(cargo().arg("clippy")) {
+        run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))?;
+    } else {
+        left_out.push("lints (needs clippy: rustup component add clippy)".into());
+    }
+    Ok(())
+}
+
+fn run_extra(extra: &Extra) -> Result<()> {
+    let mut outside = command(target_dir().join("debug/outside"));
+    outside.arg(extra.name);
+    match extra.name {
+        "browser" => outside.args(chromium()),
+        _ => outside.arg(python_venv()?),
+    };
+    run(&mut outside)
+}
+
+/// The first Chromium on the path.
+fn chromium() -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path)
+        .flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)))
+        .find(|program| program.is_file())
+}
+
+/// A Python with what the scripts import, in a virtual environment below `target/`.
+fn python_venv() -> Result<PathBuf> {
+    let venv = target_dir().join("python-venv");
+    let python = venv.join("bin/python");
+    if !python.is_file() {
+        run(command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    }
+    run(command(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args([
+        "--retries",
+        "5",
+        "--requirement",
+        "tests/python/requirements.txt",
+    ]))?;
+    Ok(python)
+}
