@@ -1,0 +1,106 @@
+//! The task of a flight: it runs the loader, and however that ends, it lands.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::cache::Inner;
+use crate::entry::Item;
+use crate::flight::{Failure, Flight, Landed, Outcome};
+use crate::load::{LoadFuture, SharedError};
+use crate::observer::{LoadOutcome, LoadReport};
+
+/// What the task of a flight holds. Dropped before the landing (aborted, or its runtime is gone), it clears up.
+pub(crate) struct Landing<V> {
+    pub(crate) inner: Arc<Inner<V>>,
+    pub(crate) flight: Arc<Flight<V>>,
+    pub(crate) result: watch::Sender<Option<Outcome<V>>>,
+    /// For a value that does not bring its own.
+    pub(crate) ttl: Duration,
+    pub(crate) began: Instant,
+    pub(crate) landed: bool,
+}
+
+impl<V: Send + Sync + 'static> Landing<V> {
+    /// Runs the loader, for so long at most.
+    pub(crate) async fn fly(self, loader: LoadFuture<V>, timeout: Duration) {
+        let outcome = match tokio::time::timeout(timeout, caught(loader)).await {
+            Ok(Ok(Ok(item))) => Ok(item),
+            Ok(Ok(Err(error))) => Err(Failure::Failed(error)),
+            Ok(Err(message)) => Err(Failure::Panicked(message)),
+            Err(_) => {
+                self.flight.cancel.raise();
+                Err(Failure::TimedOut(timeout))
+            }
+        };
+        self.land(outcome);
+    }
+
+    /// Stores, leaves the table, tells the waiters: in this order (see the flights' second invariant).
+    fn land(mut self, outcome: Result<Item<V>, Failure>) {
+        let (kind, bytes) = match &outcome {
+            Ok(item) => (LoadOutcome::Loaded, item.bytes),
+            Err(Failure::Panicked(_)) => (LoadOutcome::Panicked, 0),
+            Err(Failure::TimedOut(_)) => (LoadOutcome::TimedOut, 0),
+            Err(_) => (LoadOutcome::Failed, 0),
+        };
+        let outcome = outcome.map(|item| {
+            let key = &self.flight.id.key;
+            let (entry, stored) =
+                self.inner.store(key, item, self.flight.origin, self.ttl, Arc::clone(&self.flight.cell));
+            Landed { entry, stored }
+        });
+        self.landed = true;
+        self.inner.flights.remove(&self.flight);
+        self.report(kind, bytes);
+        self.result.send_replace(Some(outcome));
+    }
+}
+
+impl<V> Landing<V> {
+    fn report(&self, outcome: LoadOutcome, bytes: u64) {
+        let report = LoadReport { outcome, elapsed: self.began.elapsed(), bytes };
+        self.inner.counters.load(&report);
+        if let Some(observer) = &self.inner.observer {
+            observer.load(&self.inner.config.name, &self.flight.id.key, &report);
+        }
+    }
+}
+
+impl<V> Drop for Landing<V> {
+    fn drop(&mut self) {
+        if !self.landed {
+            self.flight.cancel.raise();
+            self.inner.flights.remove(&self.flight);
+            self.report(LoadOutcome::Cancelled, 0);
+        }
+    }
+}
+
+/// Polls a loader; a panic of it becomes a message.
+async fn caught<V>(mut loader: LoadFuture<V>) -> Result<Result<Item<V>, SharedError>, Arc<str>> {
+    poll_fn(move |context| {
+        // Unwind safe: after a panic the future is dropped and never polled again.
+        match catch_unwind(AssertUnwindSafe(|| loader.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+            Err(payload) => Poll::Ready(Err(message(&*payload))),
+        }
+    })
+    .await
+}
+
+fn message(payload: &(dyn Any + Send)) -> Arc<str> {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        Arc::from(*text)
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        Arc::from(text.as_str())
+    } else {
+        Arc::from("a panic without a message")
+    }
+}

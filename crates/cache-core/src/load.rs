@@ -1,0 +1,141 @@
+//! What goes into a load and what comes out of it.
+
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelSignal;
+use crate::entry::{Hit, Item, Stored};
+use crate::origin::Origin;
+
+/// What one call asks for. The default leaves everything to the cache's configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// How long the value is served, counted from when its scan began.
+    pub ttl: Option<Duration>,
+    /// How long the load may take. Of the calls that share a load, the one that started it decides.
+    pub timeout: Option<Duration>,
+    /// When this caller stops waiting. The load goes on for the others.
+    pub deadline: Option<Instant>,
+}
+
+/// What a loader is told.
+#[derive(Clone, Debug)]
+pub struct LoadContext {
+    origin: Origin,
+    cancel: CancelSignal,
+}
+
+impl LoadContext {
+    pub(crate) fn new(origin: Origin, cancel: CancelSignal) -> Self {
+        Self { origin, cancel }
+    }
+
+    /// When this load began. The value gets this origin unless the loader gives it another.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Raised when the load is in vain.
+    pub fn cancel_signal(&self) -> &CancelSignal {
+        &self.cancel
+    }
+
+    /// Whether the load is in vain.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+/// How a caller came by its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// It was in the cache.
+    Hit,
+    /// This call started the load.
+    Led,
+    /// A load that was under way brought it.
+    Joined,
+}
+
+/// A value, how old it is, and how this caller came by it.
+pub struct Loaded<V> {
+    pub(crate) hit: Hit<V>,
+    pub(crate) how: How,
+    pub(crate) stored: Stored,
+}
+
+impl<V> Loaded<V> {
+    pub(crate) fn from_hit(hit: Hit<V>) -> Self {
+        Self { hit, how: How::Hit, stored: Stored::Yes }
+    }
+
+    /// The value.
+    pub fn value(&self) -> &V {
+        self.hit.value()
+    }
+
+    /// The value, taken out.
+    pub fn into_value(self) -> V
+    where
+        V: Clone,
+    {
+        self.hit.into_value()
+    }
+
+    /// How this caller came by it.
+    pub fn how(&self) -> How {
+        self.how
+    }
+
+    /// What became of it in the cache. Whatever it was, the value is good for this call.
+    pub fn stored(&self) -> Stored {
+        self.stored
+    }
+
+    /// The value with its ages.
+    pub fn hit(&self) -> &Hit<V> {
+        &self.hit
+    }
+
+    /// When the scan behind it began.
+    pub fn origin(&self) -> Origin {
+        self.hit.origin()
+    }
+}
+
+impl<V> Clone for Loaded<V> {
+    fn clone(&self) -> Self {
+        Self { hit: self.hit.clone(), ..*self }
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for Loaded<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("hit", &self.hit).field("how", &self.how).field("stored", &self.stored).finish()
+    }
+}
+
+/// An error of whatever type the loader has. Flights of one cache may have loaders of several.
+pub(crate) type SharedError = Arc<dyn Any + Send + Sync>;
+
+pub(crate) type LoadFuture<V> = Pin<Box<dyn Future<Output = Result<Item<V>, SharedError>> + Send>>;
+
+/// A loader that has not begun, without its types.
+pub(crate) type Loader<V> = Box<dyn FnOnce(LoadContext) -> LoadFuture<V> + Send>;
+
+/// Takes the types off a loader, so that all that follows is compiled once for each value type.
+pub(crate) fn erase<V, E, F, Fut>(load: F) -> Loader<V>
+where
+    V: 'static,
+    E: Send + Sync + 'static,
+    F: FnOnce(LoadContext) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Item<V>, E>> + Send + 'static,
+{
+    Box::new(|context| {
+        // The loader itself is called inside the future as well: a panic of it is then one of the load.
+        Box::pin(async move { load(context).await.map_err(|error| Arc::new(error) as SharedError) })
+    })
+}

@@ -1,0 +1,269 @@
+//! The memory tier: `quick_cache`, with one weight that bounds bytes and entries, and stores that obey the stamps.
+//!
+//! An entry weighs `max(its bytes, max_bytes / max_entries)`, so a full tier has at most `max_bytes` bytes and at most
+//! `max_entries` entries.
+//!
+//! `quick_cache` refuses what is heavier than 97 % of a shard without saying so. Therefore the number of shards follows
+//! the largest entry allowed, and what is larger than that is refused here, where the caller hears of it.
+//!
+//! It has no compare-and-insert either, and a store must not slip past a delete. Stores and deletes of a key meet at
+//! one lock of a fixed number of them ("stripes"; reads take none):
+//! - a store locks, asks the stamps, inserts, unlocks;
+//! - a delete raises the namespace's store barrier, and only then locks and removes.
+//!
+//! Whichever comes first, the deleted value is not there afterwards.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
+
+use crate::clock::Moment;
+use crate::config::Config;
+use crate::entry::{Entry, State, Stored};
+use crate::key::{Key, Prehashed};
+use crate::observer::Departure;
+use crate::stamps::Stamps;
+
+/// The share of a shard for entries that have proved themselves; quick_cache admits nothing heavier. Its own default.
+const HOT: f64 = 0.97;
+const STRIPES: usize = 64;
+const MAX_SHARDS: u64 = 64;
+
+type Tier<V> = sync::Cache<Key, Arc<Entry<V>>, ByWeight, Prehashed, Departures>;
+
+pub(crate) struct Memory<V> {
+    tier: Tier<V>,
+    stripes: Box<[Mutex<()>]>,
+    /// What all the entries take, by their own counts.
+    bytes: AtomicU64,
+    max_entry_bytes: u64,
+    /// The least that an entry weighs.
+    least: u64,
+}
+
+/// What a store did, beside its result.
+pub(crate) struct Put<V> {
+    pub(crate) stored: Stored,
+    /// What is not there any more, and why.
+    pub(crate) departed: Vec<(Key, Arc<Entry<V>>)>,
+    pub(crate) why: Departure,
+}
+
+impl<V> Memory<V> {
+    pub(crate) fn new(config: &Config) -> Self {
+        let plan = Plan::new(config);
+        let items = config.max_entries.min(config.max_bytes / Entry::<V>::OVERHEAD).max(1);
+        let options = OptionsBuilder::new()
+            .shards(plan.shards as usize)
+            .hot_allocation(HOT)
+            .estimated_items_capacity(usize::try_from(items).unwrap_or(usize::MAX))
+            .weight_capacity(plan.capacity)
+            .build()
+            .expect("the two settings without a default are given");
+        Self {
+            tier: Tier::with_options(options, ByWeight, Prehashed::default(), Departures),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            bytes: AtomicU64::new(0),
+            max_entry_bytes: config.max_entry_bytes,
+            least: plan.least,
+        }
+    }
+
+    /// The weight of an entry of so many bytes.
+    pub(crate) fn weigh(&self, bytes: u64) -> u64 {
+        bytes.max(self.least)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        self.tier.get(key)
+    }
+
+    /// A look that leaves the recency as it was.
+    pub(crate) fn peek(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        self.tier.peek(key)
+    }
+
+    pub(crate) fn store(&self, key: Key, entry: Arc<Entry<V>>, now: Moment, stamps: &Stamps) -> Put<V> {
+        let refused = |stored| Put { stored, departed: Vec::new(), why: Departure::Removed };
+        if entry.bytes > self.max_entry_bytes {
+            // The key's older value goes too: the caller has seen a newer one, and must not meet the old one again.
+            return Put { departed: self.remove_older(&key, &entry), ..refused(Stored::TooLarge) };
+        }
+        if now >= entry.expires {
+            return refused(Stored::Expired);
+        }
+        let mut departed = Departed::default();
+        {
+            let _stripe = self.stripe(&key).lock();
+            if !stamps.is_storable(&entry.cell, entry.origin.counter()) {
+                return refused(Stored::Invalidated);
+            }
+            if let Some(present) = self.tier.peek(&key)
+                && present.origin.loaded_at() > entry.origin.loaded_at()
+                && present.state(now, stamps) == State::Fresh
+            {
+                return refused(Stored::Superseded);
+            }
+            self.bytes.fetch_add(entry.bytes, Ordering::Relaxed);
+            self.tier.insert_with_lifecycle(key, entry, &mut departed);
+        }
+        for (_, entry) in departed.evicted.iter().chain(&departed.replaced) {
+            self.forget(entry);
+        }
+        Put { stored: Stored::Yes, departed: departed.evicted, why: Departure::Evicted }
+    }
+
+    fn remove_older(&self, key: &Key, entry: &Entry<V>) -> Vec<(Key, Arc<Entry<V>>)> {
+        let removed = self.tier.remove_if(key, |present| present.origin.loaded_at() <= entry.origin.loaded_at());
+        removed.into_iter().inspect(|(_, entry)| self.forget(entry)).collect()
+    }
+
+    /// Removes what is under the key. The namespace's store barrier must have been raised before.
+    pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        let removed = {
+            let _stripe = self.stripe(key).lock();
+            self.tier.remove(key)
+        };
+        removed.map(|(_, entry)| {
+            self.forget(&entry);
+            entry
+        })
+    }
+
+    /// Removes this entry, unless another one has taken its place. Says whether it did.
+    pub(crate) fn remove_exact(&self, key: &Key, entry: &Arc<Entry<V>>) -> bool {
+        let removed = self.tier.remove_if(key, |present| Arc::ptr_eq(present, entry)).is_some();
+        if removed {
+            self.forget(entry);
+        }
+        removed
+    }
+
+    /// Every entry, one look at a time: what comes and goes meanwhile may be seen or not.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, Arc<Entry<V>>)> + '_ {
+        self.tier.iter()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.tier.len() as u64
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn weight(&self) -> u64 {
+        self.tier.weight()
+    }
+
+    fn forget(&self, entry: &Entry<V>) {
+        self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
+    }
+
+    fn stripe(&self, key: &Key) -> &Mutex<()> {
+        // Not the bits that choose the shard, nor those that the hash table probes with.
+        &self.stripes[(key.precomputed_hash() >> 16) as usize % STRIPES]
+    }
+}
+
+/// How the budget is cut into shards.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    shards: u64,
+    capacity: u64,
+    least: u64,
+}
+
+impl Plan {
+    fn new(config: &Config) -> Self {
+        // One entry at most still has to fit under the limit of a shard; two of this weight never do.
+        let least = config.max_bytes.div_ceil(config.max_entries).min(admitted(config.max_bytes));
+        let largest = config.max_entry_bytes.max(least);
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        let mut shards = (cores * 4).next_power_of_two().min(MAX_SHARDS);
+        while shards > 1 && admitted(config.max_bytes / shards) < largest {
+            shards /= 2;
+        }
+        // quick_cache rounds a shard's share up; a multiple of the shards leaves nothing to round.
+        Self { shards, capacity: config.max_bytes / shards * shards, least }
+    }
+}
+
+/// The heaviest entry that a shard of this capacity takes.
+pub(crate) fn admitted(shard_capacity: u64) -> u64 {
+    (shard_capacity as f64 * HOT) as u64
+}
+
+/// Entries carry their weight.
+#[derive(Clone)]
+struct ByWeight;
+
+impl<V> Weighter<Key, Arc<Entry<V>>> for ByWeight {
+    fn weight(&self, _: &Key, entry: &Arc<Entry<V>>) -> u64 {
+        entry.weight
+    }
+}
+
+/// Collects what an insert pushes out, so that it is counted and dropped when no lock is held any more.
+#[derive(Clone)]
+struct Departures;
+
+struct Departed<V> {
+    /// quick_cache announces an eviction and does not announce a replacement: that tells them apart.
+    announced: bool,
+    evicted: Vec<(Key, Arc<Entry<V>>)>,
+    replaced: Option<(Key, Arc<Entry<V>>)>,
+}
+
+impl<V> Default for Departed<V> {
+    fn default() -> Self {
+        Self { announced: false, evicted: Vec::new(), replaced: None }
+    }
+}
+
+impl<V> Lifecycle<Key, Arc<Entry<V>>> for Departures {
+    type RequestState = Departed<V>;
+
+    fn before_evict(&self, departed: &mut Departed<V>, _: &Key, _: &mut Arc<Entry<V>>) {
+        departed.announced = true;
+    }
+
+    fn on_evict(&self, departed: &mut Departed<V>, key: Key, entry: Arc<Entry<V>>) {
+        if std::mem::take(&mut departed.announced) {
+            departed.evicted.push((key, entry));
+        } else {
+            departed.replaced = Some((key, entry));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(max_bytes: u64, max_entries: u64, max_entry_bytes: u64) {
+        let config = Config { max_bytes, max_entries, max_entry_bytes, ..Config::new("test") };
+        let plan = Plan::new(&config);
+        let shard = plan.capacity / plan.shards;
+        assert!(plan.capacity <= max_bytes, "{plan:?}");
+        assert!(admitted(shard) >= max_entry_bytes, "the largest entry fits a shard: {plan:?}");
+        assert!(admitted(shard) >= plan.least, "the lightest entry fits a shard: {plan:?}");
+        assert!(plan.capacity / plan.least <= max_entries, "the weight bounds the entries: {plan:?}");
+    }
+
+    #[test]
+    fn shards_follow_the_largest_entry_allowed() {
+        check(1 << 30, 100_000, 1 << 28);
+        check(1 << 30, 100_000, 1 << 20);
+        check(1 << 30, 1, 1 << 20);
+        check(1 << 30, 2, 1 << 20);
+        check(1 << 30, 3, 900 << 20);
+        check(1_000, 7, 970);
+        check(100_003, 1_000, 5_000);
+        check(1 << 40, u64::MAX, 1 << 10);
+    }
+}

@@ -1,0 +1,78 @@
+//! What a cache tells of itself while it happens.
+
+use std::time::Duration;
+
+use crate::key::Key;
+
+/// Is told what happens in a cache. Every method does nothing unless it is written.
+///
+/// The calls come from the thread in which it happens, outside all locks of the cache; [`Observer::hit`] is on the way
+/// of every hit. `cache` is the name that the cache was built with.
+pub trait Observer: Send + Sync {
+    /// A value was served from memory.
+    fn hit(&self, cache: &str, key: &Key, age: Duration) {
+        let _ = (cache, key, age);
+    }
+
+    /// There was nothing to serve.
+    fn miss(&self, cache: &str, key: &Key) {
+        let _ = (cache, key);
+    }
+
+    /// A load ended.
+    fn load(&self, cache: &str, key: &Key, report: &LoadReport) {
+        let _ = (cache, key, report);
+    }
+
+    /// An entry of so many bytes left the memory.
+    fn depart(&self, cache: &str, key: &Key, bytes: u64, why: Departure) {
+        let _ = (cache, key, bytes, why);
+    }
+
+    /// A value of so many bytes, key and bookkeeping included, was larger than the cache allows.
+    fn refuse(&self, cache: &str, key: &Key, bytes: u64) {
+        let _ = (cache, key, bytes);
+    }
+}
+
+/// Why an entry left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Departure {
+    /// To make room.
+    Evicted,
+    /// Its ttl was over.
+    Expired,
+    /// An invalidation covered it.
+    Invalidated,
+    /// It was removed by its key, or its successor was too large to be stored.
+    Removed,
+}
+
+/// One load, when it has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LoadReport {
+    /// How it ended.
+    pub outcome: LoadOutcome,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// The bytes of its value; zero if there is none.
+    pub bytes: u64,
+}
+
+/// How a load ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LoadOutcome {
+    /// With a value.
+    Loaded,
+    /// With an error.
+    Failed,
+    /// With a panic.
+    Panicked,
+    /// It took too long.
+    TimedOut,
+    /// Nobody waited for it any more, or its runtime was shut down.
+    Cancelled,
+}
