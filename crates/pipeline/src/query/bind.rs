@@ -1,0 +1,346 @@
+//! From names and texts to columns and typed values.
+//!
+//! How a value that lies between two values of the column is compared (`below` is the next value under it):
+//!
+//! | asked | means |
+//! |---|---|
+//! | `gt.v`, `gte.v` | greater than `below` |
+//! | `lt.v`, `lte.v` | less than or equal to `below` |
+//! | `eq.v` | `bad_value` for whole numbers; else false, and unknown for null |
+//! | `neq.v` | `bad_value` for whole numbers; else true, and unknown for null |
+//!
+//! Floats are compared by IEEE 754's total order, as sources are asked to: NaN equals NaN and is greater than every number
+//! (PostgreSQL's rule). Two things are mended here, by asking for both: 0 equals -0, and a NaN with the sign bit set, which
+//! sorts below every number, still equals NaN.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Float32Array, Float64Array, StringArray, UInt64Array, make_comparator, new_empty_array,
+};
+use arrow::compute::{SortOptions, cast, concat, sort, take};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::bound::{BoundExpr, BoundOrder, BoundQuery, Predicate, PredicateOp};
+use super::error::{QueryErrorKind, Result, did_you_mean, listed};
+use super::parse::{check_limit, too_many_conditions};
+use super::value::{self, Fit, Kind, Misfit};
+use super::{Comparison, Condition, Direction, Expr, Limits, Nulls, Query, QueryError, Test, Truth};
+
+impl BoundQuery {
+    /// Binds a query to a schema.
+    ///
+    /// # Errors
+    /// Unknown columns, values that are not of their column's type, operators that do not work on it, and sizes above the
+    /// limits.
+    pub fn bind(query: &Query, schema: &SchemaRef, limits: &Limits) -> Result<Self> {
+        if let Some(rows) = query.limit {
+            check_limit(rows, limits)?;
+        }
+        let binder = Binder { schema, limits };
+        let mut budget = limits.max_conditions;
+        let filter = match &query.filter {
+            Some(expr) => Some(binder.expr(expr, false, 0, &mut budget)?.normalised(schema)),
+            None => None,
+        };
+        Ok(Self {
+            schema: schema.clone(),
+            select: binder.select(query.select.as_deref())?,
+            filter,
+            order: binder.order(&query.order)?,
+            limit: query.limit,
+            offset: query.offset,
+        })
+    }
+}
+
+/// The error of a name that no column has.
+pub(super) fn unknown_column(schema: &Schema, parameter: &str, name: &str) -> QueryError {
+    let names = || schema.fields().iter().map(|field| field.name().as_str());
+    let message = format!("unknown column '{}'", super::error::cut(name));
+    let hint = did_you_mean(name, names()).unwrap_or_else(|| format!("the columns are {}", listed(names())));
+    QueryError::new(QueryErrorKind::UnknownColumn, parameter, name, message).with_hint(hint)
+}
+
+struct Binder<'a> {
+    schema: &'a SchemaRef,
+    limits: &'a Limits,
+}
+
+impl Binder<'_> {
+    fn column(&self, parameter: &str, name: &str) -> Result<(usize, &Field)> {
+        let found = self.schema.fields().iter().enumerate().find(|(_, field)| field.name() == name);
+        found.map(|(at, field)| (at, &**field)).ok_or_else(|| unknown_column(self.schema, parameter, name))
+    }
+
+    fn select(&self, names: Option<&[String]>) -> Result<Option<Vec<usize>>> {
+        let Some(names) = names else { return Ok(None) };
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let (at, _) = self.column("select", name)?;
+            if columns.contains(&at) {
+                let message = format!("column '{name}' is selected twice");
+                return Err(QueryError::new(QueryErrorKind::DuplicateColumn, "select", name, message)
+                    .with_hint("name each column once"));
+            }
+            columns.push(at);
+        }
+        let whole = columns.iter().copied().eq(0..self.schema.fields().len());
+        Ok((!whole).then_some(columns))
+    }
+
+    fn order(&self, keys: &[super::OrderBy]) -> Result<Vec<BoundOrder>> {
+        let mut bound: Vec<BoundOrder> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (column, field) = self.column("order", &key.column)?;
+            let data_type = value::value_type(field.data_type());
+            let sortable = value::kind(data_type) != Kind::Opaque || matches!(data_type, DataType::Duration(_));
+            if !sortable {
+                let message = format!("column '{}' of type {data_type} has no order", key.column);
+                return Err(QueryError::new(QueryErrorKind::UnsupportedOperator, "order", &key.column, message)
+                    .with_hint("order by a column of numbers, texts or times"));
+            }
+            let descending = key.direction == Direction::Desc;
+            let nulls_first = key.nulls.map_or(descending, |nulls| nulls == Nulls::First);
+            // A column that is already a key has settled every tie that it could settle.
+            if !bound.iter().any(|earlier| earlier.column == column) {
+                bound.push(BoundOrder { column, options: SortOptions { descending, nulls_first } });
+            }
+        }
+        Ok(bound)
+    }
+
+    fn expr(&self, expr: &Expr, negate: bool, depth: usize, budget: &mut usize) -> Result<BoundExpr> {
+        // The root parameter and the tree inside it count as one level; negations cost one each.
+        if depth > 2 * self.limits.max_depth + 2 {
+            let message = format!("conditions nest more than {} deep", self.limits.max_depth);
+            return Err(QueryError::new(QueryErrorKind::TooComplex, "filter", "", message));
+        }
+        let (items, all) = match expr {
+            Expr::Not(inner) => return self.expr(inner, !negate, depth + 1, budget),
+            Expr::Compare(condition) => {
+                *budget =
+                    budget.checked_sub(1).ok_or_else(|| too_many_conditions(&condition.column, "", self.limits))?;
+                let bound = self.condition(condition)?;
+                return Ok(if negate { bound.negated() } else { bound });
+            }
+            Expr::And(items) => (items, !negate),
+            Expr::Or(items) => (items, negate),
+        };
+        if items.is_empty() {
+            return Err(QueryError::new(QueryErrorKind::BadSyntax, "filter", "", "a condition without parts"));
+        }
+        let bound = items.iter().map(|item| self.expr(item, negate, depth + 1, budget)).collect::<Result<Vec<_>>>()?;
+        Ok(if all { BoundExpr::And(bound) } else { BoundExpr::Or(bound) })
+    }
+
+    fn condition(&self, Condition { column: name, test }: &Condition) -> Result<BoundExpr> {
+        let (column, field) = self.column(name, name)?;
+        let on = Column { at: column, name, data_type: value::value_type(field.data_type()), limits: self.limits };
+        match test {
+            Test::Is(truth) => on.is(*truth),
+            Test::Compare(comparison, text) => on.compare(*comparison, text),
+            Test::In(items) => on.within(items),
+            Test::Like(pattern) => on.like(PredicateOp::Like, "like", pattern),
+            Test::ILike(pattern) => on.like(PredicateOp::ILike, "ilike", pattern),
+        }
+    }
+}
+
+/// The column that a condition is about.
+struct Column<'a> {
+    at: usize,
+    name: &'a str,
+    data_type: &'a DataType,
+    limits: &'a Limits,
+}
+
+impl Column<'_> {
+    fn test(&self, op: PredicateOp, values: ArrayRef) -> BoundExpr {
+        BoundExpr::Test(Predicate { column: self.at, op, values })
+    }
+
+    fn is(&self, truth: Truth) -> Result<BoundExpr> {
+        let op = match truth {
+            Truth::Null => PredicateOp::IsNull,
+            Truth::NotNull => PredicateOp::IsNotNull,
+            Truth::True => PredicateOp::IsTrue,
+            Truth::False => PredicateOp::IsFalse,
+            Truth::Unknown => PredicateOp::IsNull,
+        };
+        if !matches!(truth, Truth::Null | Truth::NotNull) && value::kind(self.data_type) != Kind::Bool {
+            return Err(self
+                .unsupported("is", "true, false and unknown are asked of boolean columns")
+                .with_hint("of other columns ask is.null or is.not_null"));
+        }
+        Ok(self.test(op, new_empty_array(self.data_type)))
+    }
+
+    fn compare(&self, comparison: Comparison, text: &str) -> Result<BoundExpr> {
+        self.check_comparable("compare")?;
+        let Fit { value, exact } = self.value(text)?;
+        let op = match (comparison, exact) {
+            (Comparison::Eq | Comparison::NotEq, false) => return self.between(comparison, text, &value),
+            (Comparison::Eq, true) => PredicateOp::Eq,
+            (Comparison::NotEq, true) => PredicateOp::NotEq,
+            (Comparison::Gt, _) | (Comparison::GtEq, false) => PredicateOp::Gt,
+            (Comparison::GtEq, true) => PredicateOp::GtEq,
+            (Comparison::LtEq, _) | (Comparison::Lt, false) => PredicateOp::LtEq,
+            (Comparison::Lt, true) => PredicateOp::Lt,
+        };
+        if !value::is_float(self.data_type) {
+            return Ok(self.test(op, value));
+        }
+        let equal = matches!(op, PredicateOp::Eq | PredicateOp::NotEq);
+        let both = both_spellings(&value);
+        Ok(match (both, op) {
+            (Some((low, high)), _) if equal => {
+                let list = self.list(vec![low, high])?;
+                self.test(if op == PredicateOp::Eq { PredicateOp::In } else { PredicateOp::NotIn }, list)
+            }
+            // A zero is on the side that makes 0 and -0 one number; of NaN only the positive one is ordered.
+            (Some((low, _)), PredicateOp::GtEq | PredicateOp::Lt) if !is_nan(&value) => self.test(op, low),
+            (Some((_, high)), _) => self.test(op, high),
+            (None, _) => self.test(op, value),
+        })
+    }
+
+    /// Equal to what the column cannot hold: false where there is a value, unknown where there is none.
+    fn between(&self, comparison: Comparison, text: &str, below: &ArrayRef) -> Result<BoundExpr> {
+        if value::kind(self.data_type) == Kind::Whole {
+            return Err(self.never(text));
+        }
+        let nothing =
+            BoundExpr::And(vec![self.test(PredicateOp::Gt, below.clone()), self.test(PredicateOp::Lt, below.clone())]);
+        Ok(if comparison == Comparison::Eq { nothing } else { nothing.negated() })
+    }
+
+    fn within(&self, items: &[String]) -> Result<BoundExpr> {
+        self.check_comparable("in")?;
+        if items.len() > self.limits.max_in_items {
+            let message = format!("more than {} values in a list", self.limits.max_in_items);
+            return Err(QueryError::new(QueryErrorKind::TooComplex, self.name, "", message)
+                .with_hint("ask for a range with gte and lte, or in several queries"));
+        }
+        let mut values = Vec::with_capacity(items.len());
+        let mut unheld = None;
+        for item in items {
+            let Fit { value, exact } = self.value(item)?;
+            match (exact, value::is_float(self.data_type).then(|| both_spellings(&value)).flatten()) {
+                (true, Some((low, high))) => values.extend([low, high]),
+                (true, None) => values.push(value),
+                (false, _) if value::kind(self.data_type) == Kind::Whole => return Err(self.never(item)),
+                (false, _) => unheld = Some((item, value)),
+            }
+        }
+        match unheld {
+            // Without a value that can be held the list is not empty: it must stay unknown for null.
+            Some((item, below)) if values.is_empty() => self.between(Comparison::Eq, item, &below),
+            _ => Ok(self.test(PredicateOp::In, self.list(values)?)),
+        }
+    }
+
+    /// One array of the values, ascending and distinct.
+    fn list(&self, values: Vec<ArrayRef>) -> Result<ArrayRef> {
+        if values.is_empty() {
+            return Ok(new_empty_array(self.data_type));
+        }
+        let parts: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+        let joined = concat(&parts).ok().and_then(|all| ascending_distinct(&all));
+        joined.ok_or_else(|| self.unsupported("in", "values of this type cannot be listed"))
+    }
+
+    fn like(&self, op: PredicateOp, operator: &str, pattern: &str) -> Result<BoundExpr> {
+        if value::kind(self.data_type) != Kind::Text {
+            return Err(self.unsupported(operator, "patterns match texts only").with_hint(format!(
+                "write {}=eq.{}",
+                self.name,
+                hint_value(self.data_type)
+            )));
+        }
+        if pattern.len() > self.limits.max_pattern_bytes {
+            let message = format!("a pattern of more than {} bytes", self.limits.max_pattern_bytes);
+            return Err(QueryError::new(QueryErrorKind::TooComplex, self.name, pattern, message));
+        }
+        let values = cast(&StringArray::from(vec![pattern.replace('*', "%")]), self.data_type)
+            .map_err(|_| self.unsupported(operator, "patterns match texts only"))?;
+        Ok(self.test(op, values))
+    }
+
+    fn check_comparable(&self, operator: &str) -> Result<()> {
+        if value::kind(self.data_type) != Kind::Opaque {
+            return Ok(());
+        }
+        let error = self.unsupported(operator, "values of this type cannot be compared");
+        Err(error.with_hint(format!("ask {0}=is.null or {0}=not.is.null", self.name)))
+    }
+
+    fn value(&self, text: &str) -> Result<Fit> {
+        value::fit(self.data_type, text).map_err(|misfit| {
+            let (data_type, shown) = (self.data_type, super::error::cut(text));
+            let message = match misfit {
+                Misfit::Malformed => format!("'{shown}' cannot be read as {data_type}"),
+                Misfit::OutOfRange => format!("'{shown}' is out of the range of {data_type}"),
+            };
+            let hint = if text.eq_ignore_ascii_case("null") {
+                format!("to ask for nulls, write {}=is.null", self.name)
+            } else {
+                format!("write {}", value::example(data_type))
+            };
+            QueryError::new(QueryErrorKind::BadValue, self.name, text, message).with_hint(hint)
+        })
+    }
+
+    fn never(&self, text: &str) -> QueryError {
+        let message = format!("'{}' never equals a value of {}", super::error::cut(text), self.data_type);
+        QueryError::new(QueryErrorKind::BadValue, self.name, text, message)
+            .with_hint(format!("write {}, or compare with gt, gte, lt or lte", value::example(self.data_type)))
+    }
+
+    fn unsupported(&self, operator: &str, why: &str) -> QueryError {
+        let message = format!("'{operator}' does not work on column '{}' of type {}: {why}", self.name, self.data_type);
+        QueryError::new(QueryErrorKind::UnsupportedOperator, self.name, operator, message)
+    }
+}
+
+/// A value of the type, for a hint.
+fn hint_value(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Boolean => "true",
+        DataType::Date32 | DataType::Date64 => "2024-01-31",
+        DataType::Timestamp(..) => "2024-01-31T09:30:00Z",
+        DataType::Time32(_) | DataType::Time64(_) => "09:30:00",
+        _ if value::kind(data_type) == Kind::Binary => "\\x00ff",
+        _ => "42",
+    }
+}
+
+fn is_nan(value: &ArrayRef) -> bool {
+    value::as_double(value, 0).is_some_and(f64::is_nan)
+}
+
+/// The lower and the greater of the two bit patterns of a zero or a NaN.
+fn both_spellings(value: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
+    let double = value::as_double(value, 0)?;
+    if double != 0.0 && !double.is_nan() {
+        return None;
+    }
+    let signed = |sign: f64| -> Option<ArrayRef> {
+        let double = double.copysign(sign);
+        match value.data_type() {
+            DataType::Float64 => Some(Arc::new(Float64Array::from(vec![double]))),
+            #[expect(clippy::cast_possible_truncation, reason = "zeros and NaNs keep their sign")]
+            narrow => cast(&Float32Array::from(vec![double as f32]), narrow).ok(),
+        }
+    };
+    Some((signed(-1.0)?, signed(1.0)?))
+}
+
+/// The values sorted, each once.
+pub(super) fn ascending_distinct(values: &ArrayRef) -> Option<ArrayRef> {
+    let sorted = sort(values, None).ok()?;
+    let compare = make_comparator(&sorted, &sorted, SortOptions::default()).ok()?;
+    let firsts = (0..sorted.len()).filter(|at| *at == 0 || compare(at - 1, *at).is_ne());
+    let firsts = UInt64Array::from_iter_values(firsts.map(|at| at as u64));
+    take(&sorted, &firsts, None).ok()
+}

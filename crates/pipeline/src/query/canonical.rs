@@ -1,0 +1,184 @@
+//! The normal form, and the text that stands for it.
+//!
+//! 1. Negations are pushed into the predicates (De Morgan's laws hold in three-valued logic, and every operator has its
+//!    opposite): `not.and=(a.lt.1,b.eq.2)` is `or=(a.gte.1,b.neq.2)`.
+//! 2. `and` inside `and`, and `or` inside `or`, are one; parts are sorted by their text, and each is kept once.
+//! 3. Equalities of one column under `or` are one list, inequalities under `and` one negated list; lists are sorted and each
+//!    value is kept once; a list of one is `eq` or `neq`.
+//! 4. Values are typed and printed in one way: `1` and `1.0` are the same float, `2024-01-01` and
+//!    `2024-01-01T02:00:00+02:00` the same time; `*` and `%` the same wildcard.
+//! 5. The order says direction and placement of nulls for every key; a key that is repeated, or a column list that is the
+//!    whole schema in its order, is left out.
+//!
+//! The selected columns keep their order, as it is a part of the answer. No rule needs more than the schema, so two
+//! queries with one form have the same answer on every table; two questions with different answers on some table never
+//! share a form, since binding the text gives the same bound query back.
+
+use std::collections::BTreeMap;
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::concat;
+use arrow::datatypes::Schema;
+
+use super::bind::ascending_distinct;
+use super::bound::{BoundExpr, BoundQuery, Predicate, PredicateOp};
+use super::print::push_expr;
+use super::{Comparison, Direction, Expr, Nulls, OrderBy, Query, Test, Truth, value};
+
+impl BoundQuery {
+    /// The canonical text: a percent-encoded query string that two spellings of one question share, and that parses to an
+    /// equal query. Empty for the whole dataset.
+    pub fn canonical(&self) -> String {
+        self.to_query().to_params()
+    }
+
+    /// The query with names and texts again, in normal form.
+    pub fn to_query(&self) -> Query {
+        let name = |column: usize| self.schema.field(column).name().clone();
+        Query {
+            select: self.select.as_ref().map(|columns| columns.iter().map(|column| name(*column)).collect()),
+            filter: self.filter.as_ref().map(|filter| filter.to_expr(&self.schema)),
+            order: self
+                .order
+                .iter()
+                .map(|key| OrderBy {
+                    column: name(key.column),
+                    direction: if key.options.descending { Direction::Desc } else { Direction::Asc },
+                    nulls: Some(if key.options.nulls_first { Nulls::First } else { Nulls::Last }),
+                })
+                .collect(),
+            limit: self.limit,
+            offset: self.offset,
+        }
+    }
+}
+
+impl BoundExpr {
+    /// The expression in normal form.
+    pub(super) fn normalised(self, schema: &Schema) -> Self {
+        match self {
+            Self::Test(predicate) => Self::Test(predicate.normalised()),
+            Self::And(items) => joined(items, true, schema),
+            Self::Or(items) => joined(items, false, schema),
+        }
+    }
+
+    /// The expression with names and texts again.
+    fn to_expr(&self, schema: &Schema) -> Expr {
+        let each = |items: &[Self]| items.iter().map(|item| item.to_expr(schema)).collect();
+        match self {
+            Self::And(items) => Expr::And(each(items)),
+            Self::Or(items) => Expr::Or(each(items)),
+            Self::Test(predicate) => predicate.to_expr(schema),
+        }
+    }
+}
+
+fn joined(items: Vec<BoundExpr>, all: bool, schema: &Schema) -> BoundExpr {
+    let mut parts = Vec::new();
+    for item in items {
+        match (item.normalised(schema), all) {
+            (BoundExpr::And(inner), true) | (BoundExpr::Or(inner), false) => parts.extend(inner),
+            (part, _) => parts.push(part),
+        }
+    }
+    let parts = merge_lists(parts, all);
+    let mut texts: Vec<(String, BoundExpr)> = parts
+        .into_iter()
+        .map(|part| {
+            let mut text = String::new();
+            push_expr(&mut text, &part.to_expr(schema));
+            (text, part)
+        })
+        .collect();
+    texts.sort_by(|(left, _), (right, _)| left.cmp(right));
+    texts.dedup_by(|(left, _), (right, _)| left == right);
+    let mut parts: Vec<BoundExpr> = texts.into_iter().map(|(_, part)| part).collect();
+    match (parts.len(), all) {
+        (1, _) => parts.remove(0),
+        (_, true) => BoundExpr::And(parts),
+        (_, false) => BoundExpr::Or(parts),
+    }
+}
+
+/// Makes one list of the equalities of each column under `or`, and of the inequalities under `and`.
+fn merge_lists(parts: Vec<BoundExpr>, all: bool) -> Vec<BoundExpr> {
+    let (one, many) = if all { (PredicateOp::NotEq, PredicateOp::NotIn) } else { (PredicateOp::Eq, PredicateOp::In) };
+    let mut lists: BTreeMap<usize, Vec<ArrayRef>> = BTreeMap::new();
+    let mut rest = Vec::new();
+    for part in parts {
+        match part {
+            // An empty list is false for null, not unknown, so that it cannot be merged into another.
+            BoundExpr::Test(p) if (p.op == one || p.op == many) && !p.values.is_empty() => {
+                lists.entry(p.column).or_default().push(p.values);
+            }
+            other => rest.push(other),
+        }
+    }
+    for (column, values) in lists {
+        let arrays: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
+        match concat(&arrays).ok().and_then(|joined| ascending_distinct(&joined)) {
+            Some(values) => rest.push(BoundExpr::Test(Predicate { column, op: many, values }.normalised())),
+            None => rest.extend(
+                values.into_iter().map(|values| BoundExpr::Test(Predicate { column, op: many, values }.normalised())),
+            ),
+        }
+    }
+    rest
+}
+
+impl Predicate {
+    /// A list of one value is a comparison.
+    fn normalised(mut self) -> Self {
+        self.op = match (self.op, self.values.len()) {
+            (PredicateOp::In, 1) => PredicateOp::Eq,
+            (PredicateOp::NotIn, 1) => PredicateOp::NotEq,
+            (op, _) => op,
+        };
+        self
+    }
+
+    fn to_expr(&self, schema: &Schema) -> Expr {
+        use PredicateOp::*;
+        let column = schema.field(self.column).name();
+        let one = || value::text(&self.values, 0);
+        let many = || {
+            let mut texts: Vec<String> = (0..self.values.len()).map(|at| value::text(&self.values, at)).collect();
+            // The two zeros have one text, and so have the NaNs; the value that comes of it stands for both.
+            let mut seen = std::collections::HashSet::new();
+            texts.retain(|text| seen.insert(text.clone()));
+            match texts.len() {
+                1 => Test::Compare(Comparison::Eq, texts.remove(0)),
+                _ => Test::In(texts),
+            }
+        };
+        let (test, negated) = match self.op {
+            Eq => (Test::Compare(Comparison::Eq, one()), false),
+            NotEq => (Test::Compare(Comparison::NotEq, one()), false),
+            Gt => (Test::Compare(Comparison::Gt, one()), false),
+            GtEq => (Test::Compare(Comparison::GtEq, one()), false),
+            Lt => (Test::Compare(Comparison::Lt, one()), false),
+            LtEq => (Test::Compare(Comparison::LtEq, one()), false),
+            In => (many(), false),
+            NotIn => match many() {
+                Test::Compare(_, text) => (Test::Compare(Comparison::NotEq, text), false),
+                list => (list, true),
+            },
+            Like | NotLike => (Test::Like(wildcards(one())), self.op == NotLike),
+            ILike | NotILike => (Test::ILike(wildcards(one())), self.op == NotILike),
+            IsNull => (Test::Is(Truth::Null), false),
+            IsNotNull => (Test::Is(Truth::NotNull), false),
+            IsTrue => (Test::Is(Truth::True), false),
+            IsNotTrue => (Test::Is(Truth::True), true),
+            IsFalse => (Test::Is(Truth::False), false),
+            IsNotFalse => (Test::Is(Truth::False), true),
+        };
+        let expr = Expr::compare(column, test);
+        if negated { Expr::Not(Box::new(expr)) } else { expr }
+    }
+}
+
+/// `*` reads better in a URL than `%25`; binding turns each back.
+fn wildcards(pattern: String) -> String {
+    pattern.replace('%', "*")
+}

@@ -1,0 +1,177 @@
+//! An untyped [`Query`] back to URL parameters that [`Query::from_params`] reads as the same query.
+
+use super::params::encode_onto;
+use super::{Comparison, Condition, Direction, Expr, Nulls, Query, Test, Truth};
+
+impl Query {
+    /// The query as a percent-encoded query string, without a question mark; empty for the whole dataset.
+    pub fn to_params(&self) -> String {
+        let mut out = String::new();
+        if let Some(columns) = &self.select {
+            let mut text = String::new();
+            join(&mut text, columns, |text, column| push_name(text, column));
+            push_pair(&mut out, "select", &text);
+        }
+        match &self.filter {
+            Some(filter) => {
+                let (name, text) = parameter(filter);
+                push_pair(&mut out, name, &text);
+            }
+            None => {}
+        }
+        if !self.order.is_empty() {
+            let mut text = String::new();
+            join(&mut text, &self.order, |text, key| {
+                push_name(text, &key.column);
+                text.push_str(if key.direction == Direction::Desc { ".desc" } else { ".asc" });
+                match key.nulls {
+                    Some(Nulls::First) => text.push_str(".nullsfirst"),
+                    Some(Nulls::Last) => text.push_str(".nullslast"),
+                    None => {}
+                }
+            });
+            push_pair(&mut out, "order", &text);
+        }
+        if let Some(limit) = self.limit {
+            push_pair(&mut out, "limit", &limit.to_string());
+        }
+        if self.offset > 0 {
+            push_pair(&mut out, "offset", &self.offset.to_string());
+        }
+        out
+    }
+}
+
+/// The parameter's name and its decoded value.
+fn parameter(filter: &Expr) -> (&'static str, String) {
+    let mut text = String::new();
+    let name = match filter {
+        Expr::And(items) => {
+            push_items(&mut text, items);
+            "and"
+        }
+        Expr::Or(items) => {
+            push_items(&mut text, items);
+            "or"
+        }
+        Expr::Not(inner) => match &**inner {
+            Expr::Or(items) => {
+                push_items(&mut text, items);
+                "not.or"
+            }
+            Expr::And(items) => {
+                push_items(&mut text, items);
+                "not.and"
+            }
+            other => {
+                push_items(&mut text, std::slice::from_ref(other));
+                "not.and"
+            }
+        },
+        Expr::Compare(_) => {
+            push_items(&mut text, std::slice::from_ref(filter));
+            "and"
+        }
+    };
+    (name, text)
+}
+
+fn push_items(text: &mut String, items: &[Expr]) {
+    text.push('(');
+    join(text, items, push_expr);
+    text.push(')');
+}
+
+/// Appends an expression as it stands in a logic tree.
+pub(super) fn push_expr(text: &mut String, expr: &Expr) {
+    match expr {
+        Expr::Compare(condition) => push_condition(text, condition),
+        other => {
+            let (name, items) = parameter(other);
+            text.push_str(name);
+            text.push_str(&items);
+        }
+    }
+}
+
+fn push_condition(text: &mut String, Condition { column, test }: &Condition) {
+    push_name(text, column);
+    text.push('.');
+    match test {
+        Test::Compare(comparison, value) => {
+            text.push_str(match comparison {
+                Comparison::Eq => "eq.",
+                Comparison::NotEq => "neq.",
+                Comparison::Gt => "gt.",
+                Comparison::GtEq => "gte.",
+                Comparison::Lt => "lt.",
+                Comparison::LtEq => "lte.",
+            });
+            push_value(text, value);
+        }
+        Test::Like(pattern) => {
+            text.push_str("like.");
+            push_value(text, pattern);
+        }
+        Test::ILike(pattern) => {
+            text.push_str("ilike.");
+            push_value(text, pattern);
+        }
+        Test::In(values) => {
+            text.push_str("in.(");
+            join(text, values, |text, value| push_value(text, value));
+            text.push(')');
+        }
+        Test::Is(truth) => text.push_str(match truth {
+            Truth::Null => "is.null",
+            Truth::NotNull => "is.not_null",
+            Truth::True => "is.true",
+            Truth::False => "is.false",
+            Truth::Unknown => "is.unknown",
+        }),
+    }
+}
+
+fn push_name(text: &mut String, name: &str) {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    // "not" and its like are fine as names, for a parenthesis or a second part has to follow a keyword.
+    push_quoted_unless(!name.is_empty() && name.chars().all(plain), text, name);
+}
+
+fn push_value(text: &mut String, value: &str) {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '*' | '%' | '+' | '/' | '@');
+    push_quoted_unless(!value.is_empty() && value.chars().all(plain), text, value);
+}
+
+fn push_quoted_unless(plain: bool, text: &mut String, value: &str) {
+    if plain {
+        text.push_str(value);
+        return;
+    }
+    text.push('"');
+    for c in value.chars() {
+        if matches!(c, '"' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('"');
+}
+
+fn join<T>(text: &mut String, items: &[T], mut push: impl FnMut(&mut String, &T)) {
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        push(text, item);
+    }
+}
+
+fn push_pair(out: &mut String, name: &str, value: &str) {
+    if !out.is_empty() {
+        out.push('&');
+    }
+    out.push_str(name);
+    out.push('=');
+    encode_onto(out, value);
+}
