@@ -62,8 +62,6 @@ pub(crate) struct Entry<V> {
     pub(crate) expires: Moment,
     /// All that the entry takes in memory: value, key, bookkeeping.
     pub(crate) bytes: u64,
-    /// What it counts for in the memory tier.
-    pub(crate) weight: u64,
     pub(crate) cell: Arc<Cell>,
 }
 

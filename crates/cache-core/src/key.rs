@@ -13,7 +13,8 @@ use std::sync::{Arc, OnceLock};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// The unit of invalidation: one dataset of one source. Cloning is one reference count.
+/// The unit of invalidation: one dataset of one source. Caches that share their stamps share the namespaces' meaning
+/// too: a body belongs into the namespace of the table that it is made of. Cloning is one reference count.
 #[derive(Clone, Eq)]
 pub struct Namespace(Arc<str>);
 

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::cache::Inner;
 use crate::entry::Item;
 use crate::flight::{Failure, Flight, Landed, Outcome};
+use crate::inner::Inner;
 use crate::load::{LoadFuture, SharedError};
 use crate::observer::{LoadOutcome, LoadReport};
 
@@ -55,8 +55,8 @@ impl<V: Send + Sync + 'static> Landing<V> {
                 self.inner.store(key, item, self.flight.origin, self.ttl, Arc::clone(&self.flight.cell));
             Landed { entry, stored }
         });
-        self.landed = true;
         self.inner.flights.remove(&self.flight);
+        self.landed = true;
         self.report(kind, bytes);
         self.result.send_replace(Some(outcome));
     }
@@ -66,7 +66,9 @@ impl<V> Landing<V> {
     fn report(&self, outcome: LoadOutcome, bytes: u64) {
         let report = LoadReport { outcome, elapsed: self.began.elapsed(), bytes };
         self.inner.counters.load(&report);
-        if let Some(observer) = &self.inner.observer {
+        // An observer that panics loses its own load, as any panic of this task does; a second panic would be the end
+        // of the process.
+        if let Some(observer) = self.inner.observer.as_ref().filter(|_| !std::thread::panicking()) {
             observer.load(&self.inner.config.name, &self.flight.id.key, &report);
         }
     }

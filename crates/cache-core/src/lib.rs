@@ -54,6 +54,7 @@ mod observer;
 mod stats;
 
 mod cache;
+mod inner;
 
 mod error;
 

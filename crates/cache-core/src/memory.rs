@@ -39,8 +39,6 @@ pub(crate) struct Memory<V> {
     /// What all the entries take, by their own counts.
     bytes: AtomicU64,
     max_entry_bytes: u64,
-    /// The least that an entry weighs.
-    least: u64,
 }
 
 /// What a store did, beside its result.
@@ -63,17 +61,11 @@ impl<V> Memory<V> {
             .build()
             .expect("the two settings without a default are given");
         Self {
-            tier: Tier::with_options(options, ByWeight, Prehashed::default(), Departures),
+            tier: Tier::with_options(options, ByWeight { least: plan.least }, Prehashed::default(), Departures),
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             bytes: AtomicU64::new(0),
             max_entry_bytes: config.max_entry_bytes,
-            least: plan.least,
         }
-    }
-
-    /// The weight of an entry of so many bytes.
-    pub(crate) fn weigh(&self, bytes: u64) -> u64 {
-        bytes.max(self.least)
     }
 
     #[inline]
@@ -110,6 +102,7 @@ impl<V> Memory<V> {
             self.bytes.fetch_add(entry.bytes, Ordering::Relaxed);
             self.tier.insert_with_lifecycle(key, entry, &mut departed);
         }
+        // Counted, told and dropped when the locks are released: dropping a table takes its time.
         for (_, entry) in departed.evicted.iter().chain(&departed.replaced) {
             self.forget(entry);
         }
@@ -197,13 +190,14 @@ pub(crate) fn admitted(shard_capacity: u64) -> u64 {
     (shard_capacity as f64 * HOT) as u64
 }
 
-/// Entries carry their weight.
 #[derive(Clone)]
-struct ByWeight;
+struct ByWeight {
+    least: u64,
+}
 
 impl<V> Weighter<Key, Arc<Entry<V>>> for ByWeight {
     fn weight(&self, _: &Key, entry: &Arc<Entry<V>>) -> u64 {
-        entry.weight
+        entry.bytes.max(self.least)
     }
 }
 

@@ -115,10 +115,7 @@ impl Stamps {
 
     /// Whether what began at `counter` may be stored, or its flight joined.
     pub(crate) fn is_storable(&self, cell: &Cell, counter: u64) -> bool {
-        // Sequentially consistent, because a store reads here what a delete wrote before it looked for the entry.
-        self.floor.load(Ordering::SeqCst) <= counter
-            && cell.invalidated.load(Ordering::SeqCst) <= counter
-            && cell.barrier.load(Ordering::SeqCst) <= counter
+        self.is_valid(cell, counter) && cell.barrier.load(Ordering::Acquire) <= counter
     }
 
     /// Takes cells away that nobody holds: first those that say no more than the floor does, then the oldest, until

@@ -1,0 +1,16 @@
+//! What a cache promises, claim by claim, through its public interface.
+//!
+//! Time stands still unless a test moves it: the cache's clock is manual, tokio's is paused where it matters. Loads wait
+//! at gates that the test opens.
+
+mod fixture;
+
+mod ages;
+mod bounds;
+mod flights;
+mod invalidation;
+mod model;
+mod observing;
+mod reloads;
+mod stress;
+mod waiters;
