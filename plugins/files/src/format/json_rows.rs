@@ -1,0 +1,323 @@
+//! Which columns the objects of a JSON text have, told from all of them in one pass.
+//!
+//! serde drives a visitor that adds what it sees to a [`Guess`] and drops it: the memory needed is
+//! that of the schema, not of the file.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Fields};
+use plugin_sdk::{Context, Result, SourceError};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+
+use crate::infer::Kinds;
+
+/// The most columns of a table.
+const MAX_COLUMNS: usize = 10_000;
+
+/// An object with more keys than this is a dictionary, not a struct, and is kept as text.
+const MAX_FIELDS: usize = 500;
+
+/// Rows between two looks at whether the caller gave up.
+const CHECK_EVERY: u64 = 1024;
+
+/// What the values in one place were so far.
+#[derive(Debug, Default)]
+pub(super) struct Guess {
+    kinds: Kinds,
+    list: Option<Box<Guess>>,
+    object: Option<Columns>,
+}
+
+/// The keys of the objects in one place, in the order in which they first came.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    guesses: Vec<(String, Guess)>,
+    index: HashMap<String, usize>,
+}
+
+impl Columns {
+    /// The columns and what their values are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Guess)> {
+        self.guesses.iter().map(|(name, guess)| (name.as_str(), guess))
+    }
+
+    fn guess(&mut self, name: &str) -> &mut Guess {
+        let at = match self.index.get(name) {
+            Some(&at) => at,
+            None => {
+                self.index.insert(name.to_owned(), self.guesses.len());
+                self.guesses.push((name.to_owned(), Guess::default()));
+                self.guesses.len() - 1
+            }
+        };
+        &mut self.guesses[at].1
+    }
+}
+
+impl Guess {
+    /// The type that holds all values: text where they have nothing in common, since any value can be
+    /// written as JSON.
+    pub(super) fn data_type(&self) -> DataType {
+        match (self.kinds, &self.list, &self.object) {
+            (kinds, None, None) => kinds.data_type(),
+            (Kinds::NONE, Some(list), None) => DataType::List(Arc::new(Field::new_list_field(list.data_type(), true))),
+            (Kinds::NONE, None, Some(object)) if !object.guesses.is_empty() => {
+                let field = |(name, guess): (&str, &Guess)| Field::new(name, guess.data_type(), true);
+                DataType::Struct(object.iter().map(field).collect::<Fields>())
+            }
+            _ => DataType::Utf8,
+        }
+    }
+
+    /// Nothing that comes can change the type any more.
+    fn is_settled(&self) -> bool {
+        self.kinds.has(Kinds::TEXT)
+    }
+
+    fn add(&mut self, kinds: Kinds) {
+        self.kinds = self.kinds.with(kinds);
+    }
+
+    fn settle(&mut self) {
+        *self = Self { kinds: Kinds::TEXT, list: None, object: None };
+    }
+}
+
+/// The columns of all objects in a text, and how many there are.
+pub(super) fn inspect(ctx: &Context, reader: impl Read) -> Result<(Columns, u64)> {
+    let mut json = serde_json::Deserializer::from_reader(reader);
+    let mut rows = Rows { ctx, columns: Columns::default(), count: 0, stopped: RefCell::new(None) };
+    // The deserializer says that the text ended only when asked; asking takes white space alone.
+    while json.end().is_err() {
+        let outcome = rows.top_level().deserialize(&mut json);
+        if let Some(stopped) = rows.stopped.take() {
+            return Err(stopped);
+        }
+        outcome.map_err(json_error)?;
+    }
+    Ok((rows.columns, rows.count))
+}
+
+fn json_error(error: serde_json::Error) -> SourceError {
+    match error.classify() {
+        Category::Io => std::io::Error::from(error).into(),
+        _ => SourceError::invalid_data(error.to_string()),
+    }
+}
+
+struct Rows<'a> {
+    ctx: &'a Context,
+    columns: Columns,
+    count: u64,
+    /// Why the pass was ended, if not because of the text.
+    stopped: RefCell<Option<SourceError>>,
+}
+
+impl<'a> Rows<'a> {
+    fn top_level<'r>(&'r mut self) -> TopLevel<'r, 'a> {
+        TopLevel { rows: self, in_array: false }
+    }
+}
+
+/// A value at the top: a row, or an array of rows.
+struct TopLevel<'r, 'a> {
+    rows: &'r mut Rows<'a>,
+    in_array: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for TopLevel<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TopLevel<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.in_array { "an object" } else { "an object or an array of objects" })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        if self.in_array {
+            return Err(A::Error::custom("a row is an array, not an object"));
+        }
+        while seq.next_element_seed(TopLevel { rows: &mut *self.rows, in_array: true })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let rows = self.rows;
+        if rows.count.is_multiple_of(CHECK_EVERY)
+            && let Err(error) = rows.ctx.check()
+        {
+            rows.stopped.replace(Some(error));
+            return Err(A::Error::custom("stopped"));
+        }
+        rows.count += 1;
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(rows.columns.guess(&name))?;
+            if rows.columns.guesses.len() > MAX_COLUMNS {
+                return Err(A::Error::custom(format!("more than {MAX_COLUMNS} columns")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Guess {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.is_settled() {
+            return deserializer.deserialize_any(IgnoredAny).map(|_| ());
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for &mut Guess {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        self.add(Kinds::BOOL);
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        self.add(Kinds::INT);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.add(if i64::try_from(value).is_ok() { Kinds::INT } else { Kinds::BIG });
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        self.add(Kinds::FLOAT);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+        match Kinds::of_quoted(value) {
+            Kinds::TEXT => self.settle(),
+            kinds => self.add(kinds),
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let inner = self.list.get_or_insert_default();
+        while seq.next_element_seed(&mut **inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let object = self.object.get_or_insert_default();
+        while let Some(name) = map.next_key::<String>()? {
+            map.next_value_seed(object.guess(&name))?;
+        }
+        if object.guesses.len() > MAX_FIELDS {
+            self.settle();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::{CancelToken, ErrorCode};
+
+    use super::*;
+
+    fn ctx() -> Context {
+        Context::detached("test", None, CancelToken::new())
+    }
+
+    #[track_caller]
+    fn check(json: &str, expected: &[(&str, DataType)], rows: u64) {
+        let (columns, count) = inspect(&ctx(), json.as_bytes()).unwrap();
+        let types: Vec<_> = columns.iter().map(|(name, guess)| (name, guess.data_type())).collect();
+        assert_eq!((types.as_slice(), count), (expected, rows), "{json}");
+    }
+
+    fn list(inner: DataType) -> DataType {
+        DataType::List(Arc::new(Field::new_list_field(inner, true)))
+    }
+
+    #[test]
+    fn rows_come_in_an_array_one_after_the_other_or_alone() {
+        use DataType::*;
+        let expected = [("a", Int64), ("b", Boolean)];
+        check(r#"[{"a": 1}, {"b": true}]"#, &expected, 2);
+        check("{\"a\": 1}\n\n{\"b\": true}\n", &expected, 2);
+        check(r#"{"a": 1} {"b": true}"#, &expected, 2);
+        check(r#" {"a": 1, "b": true} "#, &expected, 1);
+        check("", &[], 0);
+        check("[]", &[], 0);
+    }
+
+    #[test]
+    fn types_are_told_from_all_values() {
+        use DataType::*;
+        check(r#"[{"a": 1}, {"a": 2.5}]"#, &[("a", Float64)], 2);
+        check(r#"[{"a": 1}, {"a": "x"}]"#, &[("a", Utf8)], 2);
+        check(r#"[{"a": null}]"#, &[("a", Null)], 1);
+        check(r#"[{"a": 18446744073709551615}]"#, &[("a", Utf8)], 1);
+        check(r#"[{"a": "00123"}, {"a": "5"}]"#, &[("a", Utf8)], 2);
+        check(r#"[{"a": "2025-01-01"}, {"a": null}]"#, &[("a", Date32)], 2);
+        check(r#"[{"a": "2025-01-01"}, {"a": 5}]"#, &[("a", Utf8)], 2);
+        check(r#"[{"a": [1, null]}, {"a": []}, {"a": [2.5]}]"#, &[("a", list(Float64))], 3);
+        let inner = Struct(vec![Field::new("x", Int64, true), Field::new("y", Utf8, true)].into());
+        check(r#"[{"a": {"x": 1}}, {"a": {"y": "z"}}]"#, &[("a", inner.clone())], 2);
+        check(r#"[{"a": [{"x": 1, "y": "z"}]}]"#, &[("a", list(inner))], 1);
+        check(r#"[{"a": {"x": 1}}, {"a": [1]}]"#, &[("a", Utf8)], 2);
+        check(r#"[{"a": {}}]"#, &[("a", Utf8)], 1);
+    }
+
+    #[test]
+    fn an_object_with_very_many_keys_is_text() {
+        let keys: Vec<String> = (0..=MAX_FIELDS).map(|i| format!("\"k{i}\": 1")).collect();
+        check(&format!("[{{\"a\": {{{}}}}}]", keys.join(",")), &[("a", DataType::Utf8)], 1);
+    }
+
+    #[track_caller]
+    fn check_refused(json: &str, part: &str) {
+        let error = inspect(&ctx(), json.as_bytes()).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidData);
+        assert!(error.message.contains(part), "{}", error.message);
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused_with_its_line() {
+        check_refused("{\"a\": 1}\n{\"a\": }\n", "line 2");
+        check_refused("[{\"a\": 1},\n 5]", "line 2");
+        check_refused("[[1]]", "not an object");
+        check_refused("[{\"a\": 1}", "line 1");
+        check_refused("\"x\"", "expected an object or an array of objects");
+    }
+
+    #[test]
+    fn a_cancelled_pass_says_so() {
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        let error = inspect(&Context::detached("test", None, cancel), "{}".as_bytes()).unwrap_err();
+        assert_eq!(error.code, ErrorCode::Cancelled);
+    }
+}

@@ -1,0 +1,159 @@
+//! One file below the root: what it is called, whether it changed, and how it is opened.
+//!
+//! The root is the only place that knows absolute paths. Every file is opened through
+//! [`Root::open`], which resolves links and refuses what lies outside; every error names the path
+//! relative to the root.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::read::MultiGzDecoder;
+use plugin_sdk::{ErrorCode, Result, SourceError};
+
+/// The folder that holds the data.
+#[derive(Debug)]
+pub(crate) struct Root(PathBuf);
+
+impl Root {
+    /// The root at a path, which need not exist yet.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The absolute path of what `name` leads to, links followed.
+    pub(crate) fn resolve(&self, name: &str) -> Result<PathBuf> {
+        let root = self.0.canonicalize().map_err(|e| {
+            let reason = SourceError::from(e);
+            SourceError { message: format!("the root folder cannot be read: {}", reason.message), ..reason }
+        })?;
+        let path = root.join(name).canonicalize().map_err(|e| about(name, e))?;
+        if !path.starts_with(&root) {
+            return Err(SourceError::new(ErrorCode::PermissionDenied, format!("'{name}' leads out of the root")));
+        }
+        Ok(path)
+    }
+
+    /// Opens a file below the root.
+    pub(crate) fn open(&self, name: &str) -> Result<File> {
+        File::open(self.resolve(name)?).map_err(|e| about(name, e))
+    }
+}
+
+/// What tells that a file is still the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Stamp {
+    /// Its length in bytes.
+    pub(crate) size: u64,
+    /// When it was last written, in nanoseconds since 1970.
+    pub(crate) modified_ns: i128,
+    /// Its number in the file system.
+    pub(crate) inode: u64,
+}
+
+impl Stamp {
+    /// The stamp of a file.
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let modified_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
+        Self { size: metadata.len(), modified_ns, inode: metadata.ino() }
+    }
+}
+
+/// A file of a dataset, as it was when the dataset was looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceFile {
+    /// Where all files are.
+    pub(crate) root: Arc<Root>,
+    /// Its path relative to the root, with `/` between the parts.
+    pub(crate) name: String,
+    /// What it was when it was found.
+    pub(crate) stamp: Stamp,
+}
+
+impl SourceFile {
+    /// The file at a name.
+    pub(crate) fn find(root: &Arc<Root>, name: &str) -> Result<Self> {
+        let metadata = root.resolve(name)?.metadata().map_err(|e| about(name, e))?;
+        Ok(Self { root: Arc::clone(root), name: name.to_owned(), stamp: Stamp::of(&metadata) })
+    }
+
+    /// Opens the file; the bytes that are read are added to `bytes`.
+    pub(crate) fn open(&self, bytes: &Arc<AtomicU64>) -> Result<Counted<File>> {
+        Ok(Counted { inner: self.root.open(&self.name)?, bytes: Arc::clone(bytes) })
+    }
+
+    /// Opens the file as a text: as long as it was when it was found, so that a file that is being
+    /// appended to reads as what its types were told from, and unpacked if its name ends in `.gz`.
+    pub(crate) fn open_text(&self, bytes: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>> {
+        let file = self.open(bytes)?.take(self.stamp.size);
+        Ok(if is_gzip(&self.name) {
+            Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file)))
+        } else {
+            Box::new(file)
+        })
+    }
+
+    /// Whether the file is no longer what was found.
+    pub(crate) fn has_changed(&self) -> bool {
+        Self::find(&self.root, &self.name).map_or(true, |now| now.stamp != self.stamp)
+    }
+
+    /// An error about this file, which may turn out to be that it was changed under the reader.
+    pub(crate) fn failed(&self, error: impl Into<SourceError>) -> SourceError {
+        let mut error = error.into();
+        if error.code == ErrorCode::InvalidData && self.has_changed() {
+            return SourceError::new(ErrorCode::Unavailable, format!("'{}' was changed while it was read", self.name));
+        }
+        let prefix = format!("'{}'", self.name);
+        if !error.message.starts_with(&prefix) {
+            error.message = format!("{prefix}: {}", error.message);
+        }
+        error
+    }
+}
+
+/// Bytes that a reader of text asks for at a time.
+pub(crate) const BUFFER: usize = 256 << 10;
+
+/// Whether the name is that of a compressed file.
+pub(crate) fn is_gzip(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+}
+
+/// An input error, with the name of the file.
+pub(crate) fn about(name: &str, error: io::Error) -> SourceError {
+    let error = SourceError::from(error);
+    SourceError { message: format!("'{name}': {}", error.message), ..error }
+}
+
+/// A reader that counts what is read.
+pub(crate) struct Counted<R> {
+    /// The reader behind.
+    pub(crate) inner: R,
+    /// Where the bytes are counted.
+    pub(crate) bytes: Arc<AtomicU64>,
+}
+
+impl<R> Counted<R> {
+    /// Counts bytes that were read around this reader.
+    pub(crate) fn count(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.count(read);
+        Ok(read)
+    }
+}
+
+impl<R: Seek> Seek for Counted<R> {
+    fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(position)
+    }
+}
