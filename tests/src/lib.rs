@@ -1,1 +1,27 @@
-//! End-to-end tests: the real binary with real worker processes, over HTTP.
+//! What the end-to-end tests stand on: the real server as a child process, a client that sees raw
+//! headers and bytes, tables that hold every type, and an oracle that judges answers row by row.
+//!
+//! Nothing here links the server. What the tests know of it is what a user knows: its command line,
+//! its REST interface and the files that it reads.
+//!
+//! ```no_run
+//! let server = tests::Server::options().plugin("files").start();
+//! let answer = server.get("/api/v1/datasets/sector_analysis/rows?limit=1");
+//! assert_eq!(answer.status, 200);
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod artifacts;
+pub mod cell;
+pub mod http;
+pub mod literal;
+mod options;
+pub mod oracle;
+pub mod poll;
+pub mod question;
+pub mod rng;
+mod server;
+pub mod tables;
+
+pub use options::Options;
+pub use server::Server;

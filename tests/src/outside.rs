@@ -1,0 +1,55 @@
+//! Checks with programs from outside: a browser on the documentation page, Python clients.
+//!
+//! `outside browser CHROMIUM` and `outside python PYTHON`; `cargo xtask test --all` runs both.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use tests::{Server, artifacts};
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [check, program] = args.as_slice() else { bail!("usage: outside browser CHROMIUM | outside python PYTHON") };
+    let server = Server::bundled();
+    match check.as_str() {
+        "browser" => browser(&server, Path::new(program)),
+        "python" => python(&server, Path::new(program)),
+        other => bail!("there is no check '{other}'"),
+    }
+}
+
+/// Opens /docs: every dataset's path must be drawn, and the console must stay silent.
+fn browser(server: &Server, chromium: &Path) -> Result<()> {
+    let profile = tempfile::tempdir()?;
+    let output = Command::new(chromium)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage"])
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .args(["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom"])
+        .arg(format!("{}/docs/", server.url()))
+        .output()
+        .with_context(|| format!("cannot run {}", chromium.display()))?;
+    let (page, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "chromium failed ({}): {log}", output.status);
+    for dataset in server.datasets() {
+        // Swagger UI puts a zero-width space after each slash, so that long paths can be broken.
+        let path = format!("/api/v1/datasets/{dataset}/rows");
+        let drawn = page.replace(['\u{200b}', '\u{feff}'], "").replace("&#8203;", "").replace("<wbr>", "");
+        ensure!(drawn.contains(&path), "/docs does not show {path}; the log was:\n{log}\nthe page was:\n{page}");
+    }
+    let complaints: Vec<&str> = log.lines().filter(|line| line.contains("CONSOLE")).collect();
+    ensure!(complaints.is_empty(), "the console of /docs is not silent:\n{}", complaints.join("\n"));
+    println!("/docs shows all {} datasets, and the console is silent", server.datasets().len());
+    Ok(())
+}
+
+fn python(server: &Server, python: &Path) -> Result<()> {
+    for script in ["openapi_is_valid.py", "arrow_is_readable.py"] {
+        let path = artifacts::root().join("tests/python").join(script);
+        let status = Command::new(python).arg(path).arg(server.url()).status().context("cannot run Python")?;
+        ensure!(status.success(), "{script} failed ({status})");
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! What is too large is refused with a name for it.
+
+use tests::Server;
+
+#[test]
+fn a_list_longer_than_the_bound_is_refused() {
+    let server = Server::bundled();
+    // In the body of a POST, where the length of a URL is no bound.
+    let years: Vec<u32> = (0..10_001).collect();
+    let body = serde_json::json!({"filters": {"year": years}});
+    let problem = server.post("/api/v1/datasets/historical_ai_data/query", &body).expect(400).json();
+    assert_eq!(problem["code"], "too_complex", "{problem:#}");
+}
+
+#[test]
+fn a_body_larger_than_the_bound_is_413() {
+    let server = Server::bundled();
+    let filler = "x".repeat(32 << 20);
+    let head = format!(
+        "POST /api/v1/datasets/geographic/query HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        server.address(),
+        filler.len()
+    );
+    let answer = server.raw(&[head.as_bytes(), filler.as_bytes()].concat());
+    assert_eq!(answer.status, 413, "{}", String::from_utf8_lossy(&answer.body));
+    server.get("/livez").expect(200);
+}
+
+#[test]
+fn a_compressed_request_is_415() {
+    let server = Server::bundled();
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let answer = server.send("POST", "/api/v1/datasets/geographic/query", &headers, Some(b"\x1f\x8b"));
+    assert_eq!(answer.status, 415, "{}", answer.text());
+}
+
+#[test]
+fn a_dataset_larger_than_its_bound_is_asked_query_by_query() {
+    let sidecar = "[config.datasets.big]\nrows = 200000\nseed = 7\n\
+         columns = [{ name = \"id\", type = \"sequence\" }, { name = \"n\", type = \"int\", min = 0, max = 9 }]\n\
+         [datasets.big]\nmax_bytes = 200000\n";
+    let server = Server::options().plugin("synthetic").file("synthetic.toml", sidecar).start();
+    let rows = server.rows("big", "id=lt.3&select=id");
+    assert_eq!(serde_json::Value::Array(rows), serde_json::json!([{"id": 0}, {"id": 1}, {"id": 2}]));
+    assert_eq!(server.get("/api/v1/datasets/big").expect(200).json()["mode"], "query");
+    let problem = server.get("/api/v1/datasets/big/rows").expect(413).json();
+    assert_eq!(problem["code"], "result_too_large", "{problem:#}");
+    assert!(problem["hint"].is_string(), "{problem:#}");
+}

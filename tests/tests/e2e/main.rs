@@ -1,0 +1,26 @@
+//! The end-to-end tests: the real server, real worker processes, real HTTP.
+//!
+//! One binary, one module for each promise. Each test starts the server that it needs in a home of
+//! its own, so that they run side by side. `cargo xtask test` builds what they start.
+#![forbid(unsafe_code)]
+
+mod bad_plugins;
+mod bad_requests;
+mod bodies;
+mod bounds;
+mod c_plugins;
+mod command_line;
+mod dashboards;
+mod drop_in;
+mod first_lines;
+mod flights;
+mod formats;
+mod guard;
+mod misbehaviour;
+mod openapi;
+mod operators;
+mod random_questions;
+mod refresh;
+mod shutdown;
+mod tidy;
+mod worker_crash;
