@@ -51,6 +51,9 @@ impl Hash for FlightId {
     }
 }
 
+/// The end that the task of a flight holds. Dropped without a result, it tells the waiters that there is none.
+pub(crate) type ResultSender<V> = watch::Sender<Option<Outcome<V>>>;
+
 /// The end of a flight, as each of its waiters gets it.
 pub(crate) type Outcome<V> = Result<Landed<V>, Failure>;
 
@@ -130,7 +133,8 @@ pub(crate) struct Flights<V> {
 /// What a caller gets at the gate.
 pub(crate) enum Boarding<'a, V> {
     Arrived(Hit<V>),
-    Led(BoardingCard<'a, V>),
+    /// The caller starts the flight that it has a card for.
+    Led(BoardingCard<'a, V>, ResultSender<V>),
     Joined(BoardingCard<'a, V>),
 }
 
@@ -140,13 +144,13 @@ impl<V> Flights<V> {
     }
 
     /// Joins a flight of this id; or, where a load is wanted, a reload of the same key; or finds that the value has
-    /// arrived meanwhile; or starts a flight.
+    /// arrived meanwhile; or prepares a flight.
     pub(crate) fn board(
         &self,
         id: FlightId,
         may_join: impl Fn(&Flight<V>) -> bool,
         arrived: impl FnOnce() -> Option<Hit<V>>,
-        start: impl FnOnce() -> Arc<Flight<V>>,
+        prepare: impl FnOnce(FlightId) -> (Arc<Flight<V>>, ResultSender<V>),
     ) -> Boarding<'_, V> {
         let mut shard = self.shard(&id.key).lock();
         let reload = FlightId { purpose: Purpose::Reload, ..id.clone() };
@@ -157,11 +161,11 @@ impl<V> Flights<V> {
         if let Some(hit) = arrived() {
             return Boarding::Arrived(hit);
         }
-        let flight = start();
+        let (flight, result) = prepare(id.clone());
         let card = self.card(&flight);
         // A flight that was here already began before an invalidation. It lands for its own waiters.
         shard.insert(id, flight);
-        Boarding::Led(card)
+        Boarding::Led(card, result)
     }
 
     /// How many there are.
@@ -214,6 +218,10 @@ pub(crate) struct BoardingCard<'a, V> {
 }
 
 impl<V> BoardingCard<'_, V> {
+    pub(crate) fn flight(&self) -> &Arc<Flight<V>> {
+        &self.flight
+    }
+
     /// Waits for the landing, at most until the deadline.
     pub(crate) async fn wait(mut self, deadline: Option<Instant>) -> Outcome<V> {
         let mut result = self.flight.result.clone();
@@ -225,7 +233,9 @@ impl<V> BoardingCard<'_, V> {
                 Err(_) => return Err(Failure::Deadline),
             },
         };
-        let outcome = outcome.map_or(Err(Failure::Lost), |outcome| outcome.clone().unwrap_or(Err(Failure::Lost)));
+        // Without a result the card stays good until it is dropped: leaving takes the flight out of the table, where
+        // its task can have failed to.
+        let Some(outcome) = outcome.ok().and_then(|outcome| outcome.clone()) else { return Err(Failure::Lost) };
         self.landed = true;
         outcome
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Parts};
 use crate::entry::{Entry, Hit, Item, State, Stored};
-use crate::flight::{Boarding, Failure, Flight, FlightId, Flights, Purpose};
+use crate::flight::{Boarding, Failure, Flight, FlightId, Flights, Purpose, ResultSender};
 use crate::key::Key;
 use crate::landing::Landing;
 use crate::load::{How, LoadContext, LoadOptions, Loaded, Loader};
@@ -58,42 +58,58 @@ impl<V: Send + Sync + 'static> Inner<V> {
             flight.error() == request.error && self.stamps.is_storable(&flight.cell, flight.origin.counter())
         };
         let arrived = || if purpose == Purpose::Load { self.peek(key) } else { None };
-        let boarding = self.flights.board(id.clone(), may_join, arrived, || self.start(id, &request, loader, &runtime));
-        let (card, how) = match boarding {
+        let (card, led) = match self.flights.board(id, may_join, arrived, |id| self.prepare(id, request.error)) {
             Boarding::Arrived(hit) => {
                 self.count_hit(key, &hit);
                 return Ok(Loaded::from_hit(hit));
             }
-            Boarding::Led(card) => (card, How::Led),
-            Boarding::Joined(card) => {
-                self.counters.joined();
-                (card, How::Joined)
-            }
+            Boarding::Led(card, result) => (card, Some(result)),
+            Boarding::Joined(card) => (card, None),
         };
         if purpose == Purpose::Load {
             self.count_miss(key);
         }
+        let how = match led {
+            Some(result) => {
+                self.start(card.flight(), result, &request.options, loader, &runtime);
+                How::Led
+            }
+            None => {
+                self.counters.joined();
+                How::Joined
+            }
+        };
         let landed = card.wait(deadline).await?;
         let hit = Hit { entry: landed.entry, now: self.clock.now() };
         Ok(Loaded { hit, how, stored: landed.stored })
     }
 
-    fn start(self: &Arc<Self>, id: FlightId, request: &Request, loader: Loader<V>, runtime: &Handle) -> Arc<Flight<V>> {
+    fn prepare(&self, id: FlightId, error: TypeId) -> (Arc<Flight<V>>, ResultSender<V>) {
         let cell = self.stamps.cell(id.key.namespace());
         let (sender, result) = watch::channel(None);
-        let flight = Arc::new(Flight::new(id, self.begin(), cell, request.error, result));
+        (Arc::new(Flight::new(id, self.begin(), cell, error, result)), sender)
+    }
+
+    /// Called outside the locks: a runtime that is shutting down drops the task, and the flight ends, within.
+    fn start(
+        self: &Arc<Self>,
+        flight: &Arc<Flight<V>>,
+        result: ResultSender<V>,
+        options: &LoadOptions,
+        loader: Loader<V>,
+        runtime: &Handle,
+    ) {
         let landing = Landing {
             inner: Arc::clone(self),
-            flight: Arc::clone(&flight),
-            result: sender,
-            ttl: request.options.ttl.unwrap_or(self.config.ttl),
+            flight: Arc::clone(flight),
+            result,
+            ttl: options.ttl.unwrap_or(self.config.ttl),
             began: Instant::now(),
             landed: false,
         };
         let loader = loader(LoadContext::new(flight.origin, flight.cancel.clone()));
-        let timeout = request.options.timeout.unwrap_or(self.config.load_timeout);
+        let timeout = options.timeout.unwrap_or(self.config.load_timeout);
         flight.runs_in(runtime.spawn(landing.fly(loader, timeout)).abort_handle());
-        flight
     }
 }
 

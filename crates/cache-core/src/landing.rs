@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
-
 use crate::entry::Item;
-use crate::flight::{Failure, Flight, Landed, Outcome};
+use crate::flight::{Failure, Flight, Landed, ResultSender};
 use crate::inner::Inner;
 use crate::load::{LoadFuture, SharedError};
 use crate::observer::{LoadOutcome, LoadReport};
@@ -19,7 +17,7 @@ use crate::observer::{LoadOutcome, LoadReport};
 pub(crate) struct Landing<V> {
     pub(crate) inner: Arc<Inner<V>>,
     pub(crate) flight: Arc<Flight<V>>,
-    pub(crate) result: watch::Sender<Option<Outcome<V>>>,
+    pub(crate) result: ResultSender<V>,
     /// For a value that does not bring its own.
     pub(crate) ttl: Duration,
     pub(crate) began: Instant,

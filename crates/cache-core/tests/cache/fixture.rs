@@ -95,9 +95,13 @@ impl Gate {
     }
 }
 
-/// Lets the other tasks run until this is so.
+/// Lets the other tasks run until this is so. What never becomes so fails the test instead of hanging it.
 pub(crate) async fn until(so: impl Fn() -> bool) {
-    while !so() {
+    for _ in 0..10_000_000 {
+        if so() {
+            return;
+        }
         tokio::task::yield_now().await;
     }
+    panic!("it never became so");
 }

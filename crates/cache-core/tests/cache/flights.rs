@@ -217,6 +217,19 @@ fn a_runtime_that_goes_away_fails_the_load() {
     assert_eq!(fixture.cache.stats().loading, 0);
 }
 
+#[tokio::test]
+async fn a_runtime_that_is_gone_fails_the_load() {
+    let elsewhere = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let fixture = Fixture::with(|builder| builder.runtime(elsewhere.handle().clone()));
+    elsewhere.shutdown_background();
+    for _ in 0..2 {
+        let error = fixture.cache.get_or_load(&key("a"), LoadOptions::default(), ready(1)).await.unwrap_err();
+        assert!(matches!(error, LoadError::Lost), "{error}");
+    }
+    let stats = fixture.cache.stats();
+    assert_eq!((stats.load_cancellations, stats.loading), (2, 0));
+}
+
 #[test]
 fn a_load_outside_a_runtime_is_an_error() {
     let fixture = Fixture::new();

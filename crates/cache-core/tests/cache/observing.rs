@@ -79,10 +79,14 @@ async fn an_observer_hears_what_happens() {
     assert_eq!(*diary.0.lock().unwrap(), expected);
 }
 
-/// An observer that panics whenever a load ends.
+/// An observer that panics whenever a load ends well, or something is missing.
 struct Touchy;
 
 impl Observer for Touchy {
+    fn miss(&self, _: &str, key: &Key) {
+        assert_ne!(key, &self::key("missing"), "on purpose");
+    }
+
     fn load(&self, _: &str, _: &Key, report: &LoadReport) {
         assert_ne!(report.outcome, LoadOutcome::Loaded, "on purpose");
     }
@@ -95,4 +99,11 @@ async fn an_observer_that_panics_hangs_nobody() {
     assert!(fixture.cache.get_or_load(&key("a"), LoadOptions::default(), load).await.is_err());
     assert_eq!(fixture.get(&key("a")), Some(1), "the value was stored before");
     assert_eq!(fixture.cache.stats().loading, 0);
+
+    let cache = fixture.cache.clone();
+    let load = |_| async { Ok::<_, ()>(Item::new(1, 1)) };
+    let caller =
+        tokio::spawn(async move { cache.get_or_load(&key("missing"), LoadOptions::default(), load).await.is_ok() });
+    assert!(caller.await.unwrap_err().is_panic(), "it panics in its caller");
+    assert_eq!(fixture.cache.stats().loading, 0, "and leaves nothing behind");
 }

@@ -115,7 +115,14 @@ async fn leaving_an_old_load_leaves_its_successor_alone() {
     until(|| fixture.cache.stats().misses == 2).await;
     old.abort();
     signal.cancelled().await;
+    let late = tokio::spawn({
+        let (cache, loader) = (fixture.cache.clone(), gate.loader(3));
+        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+    });
+    until(|| fixture.cache.stats().misses == 3).await;
     gate.open();
     assert_eq!(*new.await.unwrap().value(), 2);
+    let late = late.await.unwrap();
+    assert_eq!((*late.value(), late.how()), (2, How::Joined), "the successor can still be joined");
     assert_eq!(fixture.get(&key("a")), Some(2));
 }
