@@ -1,1 +1,43 @@
-//! The catalog of datasets, the query language and its evaluation, cached tables.
+//! From a question to its answer: the catalog of datasets, the query language and its evaluation,
+//! and the tables that are kept.
+//!
+//! A [`Catalog`] is an immutable snapshot of every [`Dataset`] that the sources offer; a new one is
+//! published when the sources change. A [`DataPipeline`] answers a bound [`Query`](query::BoundQuery)
+//! on a dataset: from the cached table when there is one, else by having its [`Fetch`] scan the
+//! source, once for however many callers wait. What it answers with carries the [`Origin`] of the
+//! scan behind it, so that whatever is made of the answer (an encoded body) ages as the data does.
+//!
+//! ```text
+//! catalog -> dataset -> policy
+//!               |
+//! query (text -> bound, canonical) -> pipeline -> table cache -> fetch -> source
+//!                                        |
+//!                                      eval -> format (JSON, NDJSON, CSV, Arrow)
+//! ```
+//!
+//! Nothing here knows HTTP, and nothing can tell a built-in source from a loaded plugin.
+#![forbid(unsafe_code)]
+
+mod catalog;
+mod compute;
+mod data_pipeline;
+mod dataset;
+mod error;
+pub mod eval;
+mod fetch;
+pub mod format;
+mod policy;
+pub mod query;
+mod scan;
+mod table;
+
+pub use cache_core::Origin;
+
+pub use compute::compute;
+pub use catalog::{BrokenDataset, Catalog, SourceHandle};
+pub use data_pipeline::{Answer, AnswerFrom, CallOptions, DataPipeline, PipelineOptions, Prepared, Processed, Refreshed, TableInfo};
+pub use dataset::Dataset;
+pub use error::Error;
+pub use fetch::{DirectFetch, Fetch, FetchFuture, FetchJob, Flow, Sink};
+pub use policy::{Mode, Policy, PolicyOverrides};
+pub use table::Table;

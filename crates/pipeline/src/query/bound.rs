@@ -10,12 +10,12 @@ use arrow::datatypes::{Schema, SchemaRef};
 /// A query bound to a schema. Always in normal form: two spellings of one question are equal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundQuery {
-    pub(super) schema: SchemaRef,
-    pub(super) select: Option<Vec<usize>>,
-    pub(super) filter: Option<BoundExpr>,
-    pub(super) order: Vec<BoundOrder>,
-    pub(super) limit: Option<u64>,
-    pub(super) offset: u64,
+    pub(crate) schema: SchemaRef,
+    pub(crate) select: Option<Vec<usize>>,
+    pub(crate) filter: Option<BoundExpr>,
+    pub(crate) order: Vec<BoundOrder>,
+    pub(crate) limit: Option<u64>,
+    pub(crate) offset: u64,
 }
 
 /// A condition without negations: they have been pushed into the predicates, which three-valued logic allows.
@@ -206,28 +206,6 @@ impl BoundQuery {
         columns.dedup();
         columns
     }
-
-    /// The query for batches that hold only the columns `projection` of the schema, in that order; `None` if it needs
-    /// another column.
-    pub fn project(&self, projection: &[usize]) -> Option<Self> {
-        let at = |column: &usize| projection.iter().position(|kept| kept == column);
-        let fields: Vec<_> =
-            projection.iter().map(|column| self.schema.fields().get(*column).cloned()).collect::<Option<_>>()?;
-        let select: Vec<usize> = self.selected_columns().iter().map(at).collect::<Option<_>>()?;
-        let whole = select.iter().copied().eq(0..projection.len());
-        let order = self.order.iter().map(|key| Some(BoundOrder { column: at(&key.column)?, ..*key }));
-        Some(Self {
-            schema: Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone())),
-            select: (!whole).then_some(select),
-            filter: match &self.filter {
-                Some(filter) => Some(filter.map_columns(&|column| at(&column))?),
-                None => None,
-            },
-            order: order.collect::<Option<_>>()?,
-            limit: self.limit,
-            offset: self.offset,
-        })
-    }
 }
 
 impl BoundExpr {
@@ -238,7 +216,8 @@ impl BoundExpr {
         }
     }
 
-    fn map_columns(&self, at: &dyn Fn(usize) -> Option<usize>) -> Option<Self> {
+    /// The expression over columns that have moved; `None` if one is gone.
+    pub(crate) fn map_columns(&self, at: &dyn Fn(usize) -> Option<usize>) -> Option<Self> {
         let each = |items: &[Self]| items.iter().map(|item| item.map_columns(at)).collect::<Option<Vec<_>>>();
         Some(match self {
             Self::And(items) => Self::And(each(items)?),

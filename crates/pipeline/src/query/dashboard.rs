@@ -36,6 +36,18 @@ pub fn from_filters(
     map: &Map<String, Value>,
     schema: &SchemaRef,
     strictness: Strictness,
+) -> Result<(BoundQuery, Vec<String>)> {
+    from_filters_within(map, schema, strictness, &Limits::default())
+}
+
+/// As [`from_filters`], with other limits than the default ones.
+///
+/// # Errors
+/// As [`from_filters`].
+pub fn from_filters_within(
+    map: &Map<String, Value>,
+    schema: &SchemaRef,
+    strictness: Strictness,
     limits: &Limits,
 ) -> Result<(BoundQuery, Vec<String>)> {
     let mut exprs = Vec::new();

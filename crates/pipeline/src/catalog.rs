@@ -1,0 +1,247 @@
+//! All datasets of all sources: an immutable snapshot, built anew when the sources change.
+//!
+//! Names: a dataset is served under the name that its source gave it. When two sources offer one
+//! name, the source that comes first by name keeps it and the other's is served as
+//! `<source>-<dataset>`, so that the outcome does not depend on the order of loading. A dataset whose
+//! schema cannot be had is kept in [`Catalog::broken`] with the reason, and nothing else suffers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use plugin_sdk::{Context, DataSource, Dataset as Offer, SourceError};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::dataset::{Dataset, DatasetFacts, namespace_of};
+use crate::error::{Error, closest};
+use crate::policy::{Policy, PolicyOverrides};
+
+/// A source, as whoever runs it hands it to the pipeline.
+#[derive(Clone)]
+pub struct SourceHandle {
+    /// Name of the instance.
+    pub name: Arc<str>,
+    /// Identity of the instance: changes with its library and its configuration.
+    pub identity: Arc<str>,
+    /// The source.
+    pub source: Arc<dyn DataSource>,
+    /// Policy settings for all datasets of the source.
+    pub policy: PolicyOverrides,
+    /// Policy settings of single datasets, by the source's own name for them.
+    pub datasets: BTreeMap<String, PolicyOverrides>,
+}
+
+/// A dataset that is offered but cannot be served.
+#[derive(Debug, Clone)]
+pub struct BrokenDataset {
+    /// The name under which it would be served.
+    pub name: Arc<str>,
+    /// Name of the source instance.
+    pub source_name: Arc<str>,
+    /// Why.
+    pub error: SourceError,
+}
+
+/// All datasets at one time.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Grows with every published catalog.
+    pub generation: u64,
+    datasets: BTreeMap<Arc<str>, Arc<Dataset>>,
+    broken: BTreeMap<Arc<str>, BrokenDataset>,
+}
+
+impl Catalog {
+    /// The datasets that can be served, by name.
+    pub fn datasets(&self) -> impl ExactSizeIterator<Item = &Arc<Dataset>> {
+        self.datasets.values()
+    }
+
+    /// The datasets that are offered but cannot be served.
+    pub fn broken(&self) -> impl ExactSizeIterator<Item = &BrokenDataset> {
+        self.broken.values()
+    }
+
+    /// The dataset of a name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownDataset`], with the closest name there is; [`Error::BrokenDataset`].
+    pub fn get(&self, name: &str) -> Result<&Arc<Dataset>, Error> {
+        if let Some(dataset) = self.datasets.get(name) {
+            return Ok(dataset);
+        }
+        if let Some(broken) = self.broken.get(name) {
+            return Err(Error::BrokenDataset { dataset: broken.name.clone(), source: broken.error.clone() });
+        }
+        let suggestion = closest(name, self.datasets.keys().map(AsRef::as_ref)).map(str::to_owned);
+        Err(Error::UnknownDataset { name: name.to_owned(), suggestion })
+    }
+
+    /// Asks every source what it offers. What `previous` knew of an unchanged dataset (what is
+    /// loaded of it) carries over.
+    pub(crate) fn build(
+        sources: &[SourceHandle],
+        base: Policy,
+        previous: &Catalog,
+        context: impl Fn() -> Context + Sync,
+    ) -> Self {
+        let mut sources: Vec<&SourceHandle> = sources.iter().collect();
+        sources.sort_by(|a, b| a.name.cmp(&b.name));
+        let offers: Vec<Vec<Offered>> = sources.par_iter().map(|handle| ask(handle, base, &context)).collect();
+        let mut catalog = Self { generation: previous.generation + 1, ..Self::default() };
+        for (handle, offers) in sources.iter().zip(offers) {
+            for offered in offers {
+                catalog.add(handle, offered, previous);
+            }
+        }
+        catalog
+    }
+
+    fn add(&mut self, handle: &SourceHandle, offered: Offered, previous: &Catalog) {
+        let Some(name) = self.free_name(&handle.name, &offered.name) else {
+            tracing::warn!(source = %handle.name, dataset = %offered.name, "dataset left out: its name is taken twice over");
+            return;
+        };
+        let (description, schema, policy) = match offered.outcome {
+            Ok(parts) => parts,
+            Err(error) => {
+                tracing::warn!(dataset = %name, source = %handle.name, error = %error, "dataset cannot be served: {error}");
+                let broken = BrokenDataset { name: name.clone(), source_name: handle.name.clone(), error };
+                self.broken.insert(name, broken);
+                return;
+            }
+        };
+        let namespace = namespace_of(&handle.identity, &offered.name, &schema);
+        let known = previous.datasets.values().find(|d| d.namespace == namespace);
+        let state = known.map(|d| d.state()).unwrap_or_default();
+        let facts = DatasetFacts {
+            name: name.clone(),
+            source_dataset: offered.name,
+            description,
+            source_name: handle.name.clone(),
+            source: handle.source.clone(),
+            source_identity: handle.identity.clone(),
+            schema,
+            policy,
+        };
+        self.datasets.insert(name, Arc::new(Dataset::new(facts, state)));
+    }
+
+    fn free_name(&self, source: &str, dataset: &str) -> Option<Arc<str>> {
+        [dataset.to_owned(), format!("{source}-{dataset}")]
+            .into_iter()
+            .find(|name| {
+                Offer::is_valid_name(name) && !self.datasets.contains_key(&**name) && !self.broken.contains_key(&**name)
+            })
+            .map(Arc::from)
+    }
+
+    /// The same catalog with one dataset replaced by its like of another schema.
+    pub(crate) fn with_dataset(&self, dataset: Dataset) -> Self {
+        let mut datasets = self.datasets.clone();
+        datasets.insert(dataset.name.clone(), Arc::new(dataset));
+        Self { generation: self.generation + 1, datasets, broken: self.broken.clone() }
+    }
+}
+
+struct Offered {
+    name: String,
+    outcome: Result<(String, SchemaRef, Policy), SourceError>,
+}
+
+/// What one source offers. A source that cannot say offers nothing, and the log says why.
+fn ask(handle: &SourceHandle, base: Policy, context: &(impl Fn() -> Context + Sync)) -> Vec<Offered> {
+    let offers = handle.source.datasets(&context()).unwrap_or_else(|error| {
+        tracing::warn!(source = %handle.name, error = %error, "source does not list its datasets: {error}");
+        Vec::new()
+    });
+    offers
+        .par_iter()
+        .map(|Offer { name, description }| {
+            let policy = handle.policy.over(base);
+            let policy = handle.datasets.get(name).map_or(policy, |own| own.over(policy));
+            let schema = handle.source.schema(&context(), name);
+            Offered { name: name.clone(), outcome: schema.map(|schema| (description.clone(), schema, policy)) }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow::datatypes::{DataType, Field, Schema};
+    use plugin_sdk::{CancelToken, ErrorCode, Scan, ScanRequest};
+
+    use super::*;
+    use crate::policy::Mode;
+
+    struct Offers(Vec<&'static str>, DataType);
+
+    impl DataSource for Offers {
+        fn datasets(&self, _: &Context) -> plugin_sdk::Result<Vec<Offer>> {
+            Ok(self.0.iter().map(|name| Offer::new(*name, "")).collect())
+        }
+        fn schema(&self, _: &Context, dataset: &str) -> plugin_sdk::Result<SchemaRef> {
+            if dataset == "bad" {
+                return Err(SourceError::invalid_data("line 3 has 2 fields"));
+            }
+            Ok(Arc::new(Schema::new(vec![Field::new("a", self.1.clone(), true)])))
+        }
+        fn scan(&self, _: &Context, _: &ScanRequest) -> plugin_sdk::Result<Scan> {
+            Err(SourceError::new(ErrorCode::Unsupported, "never scanned"))
+        }
+    }
+
+    const BASE: Policy = Policy {
+        ttl: Duration::from_secs(1),
+        load_timeout: Duration::from_secs(1),
+        max_bytes: 1,
+        mode: Mode::Auto,
+    };
+
+    fn handle(name: &str, offers: &[&'static str], data_type: DataType) -> SourceHandle {
+        SourceHandle {
+            name: name.into(),
+            identity: format!("id-{name}").into(),
+            source: Arc::new(Offers(offers.to_vec(), data_type)),
+            policy: PolicyOverrides::default(),
+            datasets: BTreeMap::new(),
+        }
+    }
+
+    fn build(sources: &[SourceHandle], previous: &Catalog) -> Catalog {
+        Catalog::build(sources, BASE, previous, || Context::detached("test", None, CancelToken::new()))
+    }
+
+    #[test]
+    fn the_first_source_by_name_keeps_a_shared_name_whatever_the_order() {
+        let (a, b) = (handle("a", &["t", "x"], DataType::Int64), handle("b", &["t"], DataType::Int64));
+        for sources in [[a.clone(), b.clone()], [b, a]] {
+            let catalog = build(&sources, &Catalog::default());
+            let names: Vec<_> = catalog.datasets().map(|d| (&*d.name, &*d.source_name)).collect();
+            assert_eq!(names, [("b-t", "b"), ("t", "a"), ("x", "a")]);
+        }
+    }
+
+    #[test]
+    fn a_broken_dataset_is_kept_with_its_reason_and_harms_nobody() {
+        let catalog = build(&[handle("a", &["bad", "good"], DataType::Int64)], &Catalog::default());
+        assert!(catalog.get("good").is_ok());
+        assert!(matches!(catalog.get("bad"), Err(Error::BrokenDataset { .. })));
+        let Err(Error::UnknownDataset { suggestion, .. }) = catalog.get("goood") else { panic!("must be unknown") };
+        assert_eq!(suggestion.as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn state_carries_over_only_while_source_and_schema_are_the_same() {
+        let first = build(&[handle("a", &["t"], DataType::Int64)], &Catalog::default());
+        first.get("t").unwrap().set_version(7);
+        let same = build(&[handle("a", &["t"], DataType::Int64)], &first);
+        assert_eq!(same.get("t").unwrap().version(), 7);
+        assert_eq!(same.generation, first.generation + 1);
+        let other = build(&[handle("a", &["t"], DataType::Utf8)], &same);
+        assert_eq!(other.get("t").unwrap().version(), 0);
+        assert_ne!(other.get("t").unwrap().namespace, same.get("t").unwrap().namespace);
+    }
+}

@@ -1,0 +1,541 @@
+//! The pipeline: answers queries on datasets, from cached tables where it can.
+//!
+//! A dataset is served in one of two modes. In *table* mode its whole table is loaded once
+//! (single-flight) and every query is evaluated on it. In *query* mode each query's result is loaded:
+//! projection, filters and limit go to the source, and the query is applied again to what it sends,
+//! batch by batch. Mode *auto* is table mode until a scan passes the dataset's `max_bytes`.
+//!
+//! Numbers of loads ([`Table::version`]) tell data of one dataset apart in time: what is made of a
+//! table is keyed with its number, so that after a refresh nothing made of older data is found.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use cache_core::{Cache, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stamps, Stats};
+use parking_lot::Mutex;
+use plugin_sdk::{CancelToken, Context, ScanRequest};
+use tokio::runtime::Handle;
+
+use crate::catalog::{Catalog, SourceHandle};
+use crate::compute::compute;
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::eval;
+use crate::fetch::{Fetch, FetchJob};
+use crate::policy::{Mode, Policy};
+use crate::query::{BoundQuery, Rules, dashboard};
+use crate::scan::{ResultSink, ScanFailure, TableSink};
+use crate::table::Table;
+
+/// What a pipeline is built with.
+pub struct PipelineOptions {
+    /// The policy of datasets for which nothing else was given. Its `max_bytes` should be well
+    /// below `tables_max_bytes`.
+    pub policy: Policy,
+    /// The bytes of all tables and results that are kept.
+    pub tables_max_bytes: u64,
+    /// The number of tables and results that are kept.
+    pub tables_max_entries: u64,
+    /// Bounds on queries, and parameters that are none of theirs.
+    pub rules: Rules,
+    /// How long a source may take to list its datasets or to say the schema of one.
+    pub describe_timeout: Duration,
+    /// Shared with the caches of whatever is made of answers.
+    pub stamps: Arc<Stamps>,
+    /// Where loads run; the caller's runtime when `None`.
+    pub runtime: Option<Handle>,
+    /// Runs the scans.
+    pub fetch: Arc<dyn Fetch>,
+}
+
+/// What one call wants.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// The id of the request, for logs.
+    pub request_id: Arc<str>,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+}
+
+impl CallOptions {
+    /// A call of this id without a deadline of its own.
+    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
+        Self { request_id: request_id.into(), deadline: None }
+    }
+}
+
+/// Where the data of an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerFrom {
+    /// A cached table or result.
+    Cache,
+    /// The source, in this call.
+    Source,
+    /// The source, in a call of somebody else that was under way.
+    SharedLoad,
+}
+
+impl From<How> for AnswerFrom {
+    fn from(how: How) -> Self {
+        match how {
+            How::Hit => Self::Cache,
+            How::Led => Self::Source,
+            How::Joined => Self::SharedLoad,
+        }
+    }
+}
+
+/// A dataset made ready for queries: its table is loaded, or it is known to go query by query.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    dataset: Arc<Dataset>,
+    table: Option<Loaded<Arc<Table>>>,
+    version: u64,
+}
+
+impl Prepared {
+    /// Number of the data; part of the key of what is made of it.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+}
+
+/// The rows that a query asked for.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The selected columns, in the order of the query.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// How many rows.
+    pub rows: u64,
+    /// When the scan behind them began.
+    pub origin: cache_core::Origin,
+    /// Where they came from.
+    pub from: AnswerFrom,
+}
+
+/// The answer to a dashboard's filters.
+#[derive(Debug, Clone)]
+pub struct Processed {
+    /// The rows.
+    pub answer: Answer,
+    /// Filters that name no column of the dataset and were skipped.
+    pub ignored_filters: Vec<String>,
+}
+
+/// What is kept of a dataset.
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    /// How many rows.
+    pub rows: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Time since its scan began.
+    pub age: Duration,
+    /// When its scan began.
+    pub loaded_at: SystemTime,
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone)]
+pub struct Refreshed {
+    /// The new table; `None` when the dataset goes query by query.
+    pub table: Option<TableInfo>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Answers queries. Cloning it gives another handle of the same pipeline.
+#[derive(Clone)]
+pub struct DataPipeline {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    catalog: ArcSwap<Catalog>,
+    /// Held while a catalog is built, so that two never race.
+    publishing: Mutex<()>,
+    tables: Cache<Arc<Table>>,
+    fetch: Arc<dyn Fetch>,
+    stamps: Arc<Stamps>,
+    policy: Policy,
+    rules: Rules,
+    describe_timeout: Duration,
+    loads: AtomicU64,
+}
+
+impl DataPipeline {
+    /// A pipeline with an empty catalog.
+    ///
+    /// # Errors
+    /// Budgets that make no sense.
+    pub fn new(options: PipelineOptions) -> Result<Self, cache_core::Error> {
+        let mut tables = Cache::builder("tables")
+            .max_bytes(options.tables_max_bytes)
+            .max_entries(options.tables_max_entries)
+            // One table may take most of the budget; the policies say how much it really may.
+            .max_entry_bytes(options.tables_max_bytes / 10 * 9)
+            .ttl(options.policy.ttl)
+            .load_timeout(options.policy.load_timeout)
+            .stamps(Arc::clone(&options.stamps));
+        if let Some(runtime) = options.runtime {
+            tables = tables.runtime(runtime);
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                catalog: ArcSwap::default(),
+                publishing: Mutex::new(()),
+                tables: tables.build()?,
+                fetch: options.fetch,
+                stamps: options.stamps,
+                policy: options.policy,
+                rules: options.rules,
+                describe_timeout: options.describe_timeout,
+                loads: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// The catalog of now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog.load_full()
+    }
+
+    /// Number of the catalog of now.
+    pub fn generation(&self) -> u64 {
+        self.inner.catalog.load().generation
+    }
+
+    /// Bounds on queries, and parameters that are none of theirs.
+    pub fn rules(&self) -> &Rules {
+        &self.inner.rules
+    }
+
+    /// Asks these sources what they offer and publishes it. Blocks: sources are called.
+    pub fn publish(&self, sources: &[SourceHandle]) -> Arc<Catalog> {
+        let _one_at_a_time = self.inner.publishing.lock();
+        let previous = self.inner.catalog.load_full();
+        let timeout = self.inner.describe_timeout;
+        let context = || Context::detached("catalog", Some(Instant::now() + timeout), CancelToken::new());
+        let catalog = Arc::new(Catalog::build(sources, self.inner.policy, &previous, context));
+        self.inner.catalog.store(Arc::clone(&catalog));
+        self.forget_what_left(&previous, &catalog);
+        catalog
+    }
+
+    /// Frees the tables that no dataset of the new catalog can reach.
+    fn forget_what_left(&self, previous: &Catalog, now: &Catalog) {
+        let mut any_left = false;
+        for old in previous.datasets() {
+            if !now.datasets().any(|new| new.namespace == old.namespace) {
+                self.inner.stamps.invalidate_namespace(&old.namespace);
+                any_left = true;
+            }
+        }
+        if any_left {
+            self.inner.tables.sweep();
+        }
+    }
+
+    /// Loads the table of a dataset, unless it is there or the dataset goes query by query.
+    ///
+    /// # Errors
+    /// The source failed; the table is too large; [`Error::SchemaChanged`], with the new schema
+    /// already in the catalog.
+    pub async fn prepare(&self, dataset: &Arc<Dataset>, call: &CallOptions) -> Result<Prepared, Error> {
+        if dataset.mode() == Mode::Table {
+            let load = self.table_loader(dataset, call);
+            let loaded = self.inner.tables.get_or_load(&table_key(dataset), options(dataset, call), load).await;
+            match loaded {
+                Ok(loaded) => return Ok(self.prepared(dataset, loaded)),
+                Err(error) => self.fall_back(dataset, error)?,
+            }
+        }
+        Ok(Prepared { dataset: Arc::clone(dataset), table: None, version: dataset.version() })
+    }
+
+    fn prepared(&self, dataset: &Arc<Dataset>, loaded: Loaded<Arc<Table>>) -> Prepared {
+        let version = loaded.value().version;
+        dataset.set_version(version);
+        Prepared { dataset: Arc::clone(dataset), table: Some(loaded), version }
+    }
+
+    /// A table that is too large turns a dataset of mode auto to query mode; other errors stay.
+    fn fall_back(&self, dataset: &Dataset, error: LoadError<Error>) -> Result<(), Error> {
+        match load_error(dataset, error) {
+            Error::TooLarge { .. } if dataset.policy.mode == Mode::Auto => {
+                tracing::info!(dataset = %dataset.name, max_bytes = dataset.policy.max_bytes,
+                    "dataset '{}' is larger than max_bytes: kept query by query from now on", dataset.name);
+                dataset.set_too_large(true);
+                dataset.set_version(self.next_version());
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    /// Answers a query on a prepared dataset.
+    ///
+    /// # Errors
+    /// The evaluation failed; in query mode also as [`prepare`](Self::prepare).
+    pub async fn answer(&self, prepared: &Prepared, query: &BoundQuery, call: &CallOptions) -> Result<Answer, Error> {
+        let Some(loaded) = &prepared.table else { return self.answer_by_query(prepared, query, call).await };
+        let (table, query) = (Arc::clone(loaded.value()), query.clone());
+        let batches = compute(table.rows, {
+            let table = Arc::clone(&table);
+            move || eval::evaluate(&query, &table.schema, &table.batches)
+        })
+        .await??;
+        let (schema, batches) = batches.into_parts();
+        Ok(Answer {
+            rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            schema,
+            batches,
+            origin: loaded.origin(),
+            from: loaded.how().into(),
+        })
+    }
+
+    async fn answer_by_query(
+        &self,
+        prepared: &Prepared,
+        query: &BoundQuery,
+        call: &CallOptions,
+    ) -> Result<Answer, Error> {
+        let dataset = &prepared.dataset;
+        let key = Key::new(&dataset.namespace, format!("result?{}", query.canonical()).into_bytes());
+        let key = key.at_version(prepared.version);
+        let load = self.result_loader(dataset, query, call);
+        let loaded = self.inner.tables.get_or_load(&key, options(dataset, call), load).await;
+        let loaded = loaded.map_err(|error| load_error(dataset, error))?;
+        let table = loaded.value();
+        Ok(Answer {
+            schema: Arc::clone(&table.schema),
+            batches: table.batches.clone(),
+            rows: table.rows,
+            origin: loaded.origin(),
+            from: loaded.how().into(),
+        })
+    }
+
+    /// Loads a dataset if need be and applies a dashboard's filters: `<col>_min`, `<col>_max`, lists,
+    /// plurals; what names no column is skipped and listed.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare), and for an unknown dataset or a value of the wrong type.
+    pub async fn load_and_process_data(
+        &self,
+        dataset: &str,
+        filters: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<Processed, Error> {
+        self.process(dataset, filters, dashboard::Strictness::Lenient, &CallOptions::new("library")).await
+    }
+
+    /// [`load_and_process_data`](Self::load_and_process_data) with all its choices.
+    ///
+    /// # Errors
+    /// As there; when strict, also for a filter that names no column.
+    pub async fn process(
+        &self,
+        dataset: &str,
+        filters: &serde_json::Map<String, serde_json::Value>,
+        strictness: dashboard::Strictness,
+        call: &CallOptions,
+    ) -> Result<Processed, Error> {
+        let once = async || -> Result<Processed, Error> {
+            let dataset = Arc::clone(self.catalog().get(dataset)?);
+            let (query, ignored_filters) = dashboard::from_filters_within(filters, &dataset.schema, strictness, &self.inner.rules.limits)?;
+            let prepared = self.prepare(&dataset, call).await?;
+            let answer = self.answer(&prepared, &query, call).await?;
+            Ok(Processed { answer, ignored_filters })
+        };
+        match once().await {
+            Err(Error::SchemaChanged { .. }) => once().await,
+            outcome => outcome,
+        }
+    }
+
+    /// Loads a dataset again, then swaps: the old table goes on serving until the new one is there.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare); the old table then stays.
+    pub async fn refresh(&self, name: &str, call: &CallOptions) -> Result<Refreshed, Error> {
+        let started = Instant::now();
+        let once = async || -> Result<Option<TableInfo>, Error> {
+            let dataset = Arc::clone(self.catalog().get(name)?);
+            self.refresh_once(&dataset, call).await?;
+            Ok(self.table_info(&dataset))
+        };
+        let table = match once().await {
+            Err(Error::SchemaChanged { .. }) => once().await?,
+            outcome => outcome?,
+        };
+        Ok(Refreshed { table, took: started.elapsed() })
+    }
+
+    async fn refresh_once(&self, dataset: &Arc<Dataset>, call: &CallOptions) -> Result<(), Error> {
+        // What did not fit may fit now.
+        dataset.set_too_large(false);
+        if dataset.mode() == Mode::Table {
+            let load = self.table_loader(dataset, call);
+            match self.inner.tables.reload(&table_key(dataset), options(dataset, call), load).await {
+                Ok(loaded) => {
+                    self.prepared(dataset, loaded);
+                    return Ok(());
+                }
+                Err(error) => self.fall_back(dataset, error)?,
+            }
+        }
+        self.inner.stamps.invalidate_namespace(&dataset.namespace);
+        dataset.set_version(self.next_version());
+        Ok(())
+    }
+
+    /// What is kept of a dataset's table, `None` when nothing is.
+    pub fn table_info(&self, dataset: &Dataset) -> Option<TableInfo> {
+        let hit = self.inner.tables.peek(&table_key(dataset))?;
+        Some(TableInfo {
+            rows: hit.value().rows,
+            bytes: hit.value().bytes,
+            age: hit.age(),
+            loaded_at: hit.origin().wall(),
+        })
+    }
+
+    /// Figures of the cache of tables and results.
+    pub fn table_stats(&self) -> Stats {
+        self.inner.tables.stats()
+    }
+
+    /// The bytes that tables and results may take.
+    pub fn tables_max_bytes(&self) -> u64 {
+        self.inner.tables.config().max_bytes
+    }
+
+    fn next_version(&self) -> u64 {
+        self.inner.loads.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn table_loader(
+        &self,
+        dataset: &Arc<Dataset>,
+        call: &CallOptions,
+    ) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + 'static {
+        let (this, dataset, call) = (self.clone(), Arc::clone(dataset), call.clone());
+        move |_| {
+            Box::pin(async move {
+                let sink = Arc::new(TableSink::new(Arc::clone(&dataset.schema), dataset.policy.max_bytes));
+                let request = ScanRequest::all(&dataset.source_dataset);
+                let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
+                fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
+                let version = this.next_version();
+                let table = compute(u64::MAX, move || sink.finish(version)).await?;
+                this.item(&dataset, table)
+            })
+        }
+    }
+
+    fn result_loader(
+        &self,
+        dataset: &Arc<Dataset>,
+        query: &BoundQuery,
+        call: &CallOptions,
+    ) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + 'static {
+        let (this, dataset, call, query) = (self.clone(), Arc::clone(dataset), call.clone(), query.clone());
+        move |_| {
+            Box::pin(async move {
+                let pushdown = eval::pushdown(&query);
+                let request = ScanRequest {
+                    dataset: dataset.source_dataset.clone(),
+                    projection: pushdown.projection.clone(),
+                    filters: pushdown.filters,
+                    limit: pushdown.limit,
+                };
+                let sink = ResultSink::new(&dataset, &query, pushdown.projection.as_deref())?;
+                let sink = Arc::new(sink);
+                let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
+                fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
+                let version = this.next_version();
+                let table = compute(u64::MAX, move || sink.finish(version)).await?;
+                this.item(&dataset, table)
+            })
+        }
+    }
+
+    fn item(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<Item<Arc<Table>>, Error> {
+        let table = table.map_err(|failure| self.failed(dataset, failure))?;
+        let bytes = table.bytes + size_of::<Table>() as u64;
+        Ok(Item::new(Arc::new(table), bytes))
+    }
+
+    /// The error of a scan that the sink ended, or that the source failed.
+    fn scan_failed(&self, dataset: &Dataset, own: Option<ScanFailure>, error: plugin_sdk::SourceError) -> Error {
+        self.failed(dataset, own.unwrap_or(ScanFailure::Source(error)))
+    }
+
+    fn failed(&self, dataset: &Dataset, failure: ScanFailure) -> Error {
+        match failure {
+            ScanFailure::Source(source) => Error::Source { dataset: dataset.name.clone(), source },
+            ScanFailure::Eval(error) => Error::Eval(error),
+            ScanFailure::TooLarge { narrower_helps } => Error::TooLarge {
+                dataset: dataset.name.clone(),
+                limit_bytes: dataset.policy.max_bytes,
+                narrower_helps,
+            },
+            ScanFailure::SchemaChanged(schema) => {
+                self.adopt_schema(dataset, schema);
+                Error::SchemaChanged { dataset: dataset.name.clone() }
+            }
+        }
+    }
+
+    /// Publishes a catalog in which the dataset has the schema that its source has now.
+    fn adopt_schema(&self, dataset: &Dataset, schema: SchemaRef) {
+        let _one_at_a_time = self.inner.publishing.lock();
+        let previous = self.inner.catalog.load_full();
+        // Another load may have seen the change first, or the dataset may be gone.
+        if previous.get(&dataset.name).is_ok_and(|known| known.namespace == dataset.namespace) {
+            let catalog = Arc::new(previous.with_dataset(dataset.with_schema(schema)));
+            self.inner.catalog.store(Arc::clone(&catalog));
+            self.forget_what_left(&previous, &catalog);
+        }
+    }
+}
+
+type BoxedLoad = std::pin::Pin<Box<dyn Future<Output = Result<Item<Arc<Table>>, Error>> + Send>>;
+
+fn table_key(dataset: &Dataset) -> Key {
+    Key::new(&dataset.namespace, b"table".to_vec())
+}
+
+fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {
+    LoadOptions {
+        ttl: Some(dataset.policy.ttl),
+        timeout: Some(dataset.policy.load_timeout),
+        deadline: call.deadline,
+    }
+}
+
+fn job(dataset: &Dataset, request: ScanRequest, sink: Arc<dyn crate::fetch::Sink>, call: &CallOptions) -> FetchJob {
+    FetchJob {
+        source_name: Arc::clone(&dataset.source_name),
+        source: Arc::clone(&dataset.source),
+        request,
+        sink,
+        request_id: Arc::clone(&call.request_id),
+        timeout: dataset.policy.load_timeout,
+    }
+}
+
+fn load_error(dataset: &Dataset, error: LoadError<Error>) -> Error {
+    match error {
+        LoadError::Failed(error) => (*error).clone(),
+        LoadError::TimedOut { .. } | LoadError::Deadline => Error::Timeout { dataset: dataset.name.clone() },
+        other => Error::Internal(other.to_string().into()),
+    }
+}

@@ -1,0 +1,137 @@
+//! One named table of one source, as the pipeline serves it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use cache_core::Namespace;
+use plugin_sdk::DataSource;
+
+use crate::policy::{Mode, Policy};
+
+/// A dataset of the catalog. The facts never change; the state says what was loaded of it.
+pub struct Dataset {
+    /// The name under which it is served.
+    pub name: Arc<str>,
+    /// The name that its source knows; the same unless two sources offer one name.
+    pub source_dataset: String,
+    /// What it holds, for people.
+    pub description: String,
+    /// Name of the source instance.
+    pub source_name: Arc<str>,
+    /// The source.
+    pub source: Arc<dyn DataSource>,
+    /// The schema that queries are bound to.
+    pub schema: SchemaRef,
+    /// How it is kept.
+    pub policy: Policy,
+    /// Identity of what is cached: source identity, dataset, schema. Another plugin, another
+    /// configuration or another schema never shares a key.
+    pub namespace: Namespace,
+    /// Identity of the source instance alone.
+    pub(crate) source_identity: Arc<str>,
+    state: Arc<State>,
+}
+
+/// What was learned of a dataset while serving; survives a republished catalog of the same namespace.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    version: AtomicU64,
+    too_large: AtomicBool,
+}
+
+impl Dataset {
+    pub(crate) fn new(facts: DatasetFacts, state: Arc<State>) -> Self {
+        let namespace = namespace_of(&facts.source_identity, &facts.source_dataset, &facts.schema);
+        Self {
+            name: facts.name,
+            source_dataset: facts.source_dataset,
+            description: facts.description,
+            source_name: facts.source_name,
+            source_identity: facts.source_identity,
+            source: facts.source,
+            schema: facts.schema,
+            policy: facts.policy,
+            namespace,
+            state,
+        }
+    }
+
+    /// Number of the data that is served now; part of the key of all that is made of it.
+    pub fn version(&self) -> u64 {
+        self.state.version.load(Ordering::Acquire)
+    }
+
+    /// The data of this number is what the table cache now serves.
+    pub(crate) fn set_version(&self, version: u64) {
+        self.state.version.store(version, Ordering::Release);
+    }
+
+    /// The mode in force: never [`Mode::Auto`].
+    pub fn mode(&self) -> Mode {
+        match self.policy.mode {
+            Mode::Auto if self.state.too_large.load(Ordering::Acquire) => Mode::Query,
+            Mode::Auto => Mode::Table,
+            mode => mode,
+        }
+    }
+
+    /// Whether a scan passed `max_bytes`: then a dataset of mode `auto` goes query by query.
+    pub(crate) fn set_too_large(&self, too_large: bool) {
+        self.state.too_large.store(too_large, Ordering::Release);
+    }
+
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state)
+    }
+
+    /// The same dataset with another schema, of which nothing is loaded yet.
+    pub(crate) fn with_schema(&self, schema: SchemaRef) -> Self {
+        let facts = DatasetFacts {
+            name: self.name.clone(),
+            source_dataset: self.source_dataset.clone(),
+            description: self.description.clone(),
+            source_name: self.source_name.clone(),
+            source_identity: self.source_identity.clone(),
+            source: self.source.clone(),
+            policy: self.policy,
+            schema,
+        };
+        Self::new(facts, Arc::default())
+    }
+}
+
+/// The facts of a dataset.
+pub(crate) struct DatasetFacts {
+    pub(crate) name: Arc<str>,
+    pub(crate) source_dataset: String,
+    pub(crate) description: String,
+    pub(crate) source_name: Arc<str>,
+    pub(crate) source: Arc<dyn DataSource>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) policy: Policy,
+    pub(crate) source_identity: Arc<str>,
+}
+
+/// The namespace of all that is cached of a dataset.
+pub(crate) fn namespace_of(source_identity: &str, dataset: &str, schema: &SchemaRef) -> Namespace {
+    Namespace::new(format!("{source_identity}/{dataset}/{:032x}", schema_fingerprint(schema)))
+}
+
+/// A hash of names, types, nullability and metadata of a schema's fields.
+fn schema_fingerprint(schema: &SchemaRef) -> u128 {
+    // Arrow's Debug form names every part of a type, whatever types there will be.
+    let mut text = String::new();
+    for field in schema.fields() {
+        let mut metadata: Vec<_> = field.metadata().iter().collect();
+        metadata.sort();
+        text.push_str(&format!("{:?}|{:?}|{}|{metadata:?};", field.name(), field.data_type(), field.is_nullable()));
+    }
+    xxhash_rust::xxh3::xxh3_128(text.as_bytes())
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dataset").field("name", &self.name).field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,82 @@
+//! What can keep a question from its answer.
+
+use std::sync::Arc;
+
+use plugin_sdk::SourceError;
+
+use crate::eval::EvalError;
+use crate::format::EncodeError;
+use crate::query::QueryError;
+
+/// A question that was not answered. Cheap to clone: everyone who waited for one load gets it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no dataset of that name.
+    #[error("no dataset named '{name}'")]
+    UnknownDataset {
+        /// What was asked for.
+        name: String,
+        /// The closest name there is.
+        suggestion: Option<String>,
+    },
+    /// The dataset is offered, but its schema cannot be had.
+    #[error("dataset '{dataset}' cannot be served: {source}")]
+    BrokenDataset {
+        /// The dataset.
+        dataset: Arc<str>,
+        /// Why.
+        source: SourceError,
+    },
+    /// The query makes no sense for the dataset.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The source failed.
+    #[error("the source of dataset '{dataset}' failed: {source}")]
+    Source {
+        /// The dataset.
+        dataset: Arc<str>,
+        /// Why.
+        source: SourceError,
+    },
+    /// The data has another schema than the query was bound to; bind again and retry.
+    #[error("the schema of dataset '{dataset}' has changed")]
+    SchemaChanged {
+        /// The dataset.
+        dataset: Arc<str>,
+    },
+    /// The table or result is larger than the dataset's policy allows.
+    #[error("more than {limit_bytes} bytes of dataset '{dataset}' would have to be kept")]
+    TooLarge {
+        /// The dataset.
+        dataset: Arc<str>,
+        /// `max_bytes` of its policy.
+        limit_bytes: u64,
+        /// Whether a narrower query would help: a result was too large, not the table.
+        narrower_helps: bool,
+    },
+    /// The load took longer than the policy allows, or the caller's deadline passed.
+    #[error("loading dataset '{dataset}' did not finish in time")]
+    Timeout {
+        /// The dataset.
+        dataset: Arc<str>,
+    },
+    /// The evaluation failed.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// The result cannot be written in the format.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// A defect: the work panicked or ended without an answer.
+    #[error("{0}")]
+    Internal(Arc<str>),
+}
+
+/// The candidate closest to `word`, if one is close enough to have been meant.
+pub(crate) fn closest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    candidates
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}

@@ -1,0 +1,129 @@
+//! Which rows fulfil a condition.
+//!
+//! A condition is true, false or unknown for a row (SQL's three-valued logic), and a row is kept if it is true. A bound
+//! condition has no negation above its predicates, and without one, unknown and false can be told apart no longer: `and` and
+//! `or` of conditions are true in the same rows if unknown is taken for false. So a mask is plain bits.
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::kernels::cmp;
+use arrow::compute::kernels::comparison::{ilike, like, nilike, nlike};
+use arrow::compute::{cast, is_not_null, is_null, take};
+use arrow::datatypes::DataType;
+
+use super::{EvalError, membership};
+use crate::query::{BoundExpr, Predicate, PredicateOp};
+
+/// The rows of a batch in which the condition is true; never null. Its columns are those of the schema that the condition
+/// was bound to.
+///
+/// # Errors
+/// The batch is of another schema, or a kernel fails.
+pub fn filter_mask(expr: &BoundExpr, batch: &RecordBatch) -> Result<BooleanArray, EvalError> {
+    bits(expr, batch).map(|bits| BooleanArray::new(bits, None))
+}
+
+pub(super) fn bits(expr: &BoundExpr, batch: &RecordBatch) -> Result<BooleanBuffer, EvalError> {
+    match expr {
+        BoundExpr::Test(predicate) => {
+            let column = batch.columns().get(predicate.column).ok_or(EvalError::SchemaMismatch)?;
+            test(predicate, column)
+        }
+        BoundExpr::And(items) => {
+            let mut mask = BooleanBuffer::new_set(batch.num_rows());
+            for (at, item) in items.iter().enumerate() {
+                let next = bits(item, batch)?;
+                mask = if at == 0 { next } else { &mask & &next };
+                if !mask.has_true() {
+                    break;
+                }
+            }
+            Ok(mask)
+        }
+        BoundExpr::Or(items) => {
+            let mut mask = BooleanBuffer::new_unset(batch.num_rows());
+            for item in items {
+                mask = &mask | &bits(item, batch)?;
+            }
+            Ok(mask)
+        }
+    }
+}
+
+/// The bits that are true and not null.
+pub(super) fn true_bits(array: BooleanArray) -> BooleanBuffer {
+    let (values, nulls) = array.into_parts();
+    match nulls {
+        Some(nulls) if nulls.null_count() > 0 => &values & nulls.inner(),
+        _ => values,
+    }
+}
+
+fn test(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
+    use PredicateOp::*;
+    match predicate.op {
+        IsNull => return Ok(true_bits(is_null(column)?)),
+        IsNotNull => return Ok(true_bits(is_not_null(column)?)),
+        // An empty list is the one comparison that null does not make unknown.
+        In if predicate.values.is_empty() => return Ok(BooleanBuffer::new_unset(column.len())),
+        NotIn if predicate.values.is_empty() => return Ok(BooleanBuffer::new_set(column.len())),
+        IsTrue => return Ok(true_bits(booleans(column)?)),
+        IsNotTrue => return Ok(!&true_bits(booleans(column)?)),
+        IsFalse => return Ok(false_bits(&booleans(column)?)),
+        IsNotFalse => return Ok(!&false_bits(&booleans(column)?)),
+        _ => {}
+    }
+    // Each distinct value of a dictionary is tested once, if that is less work.
+    if let Some(dictionary) = column.as_any_dictionary_opt() {
+        let (keys, values) = (dictionary.keys(), dictionary.values());
+        if values.len() > keys.len() {
+            return compare(predicate, &take(values, keys, None)?);
+        }
+        let tested = BooleanArray::new(compare(predicate, values)?, None);
+        return Ok(true_bits(take(&tested, keys, None)?.as_boolean().clone()));
+    }
+    compare(predicate, column)
+}
+
+fn compare(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
+    use PredicateOp::*;
+    let (op, values) = (predicate.op, &predicate.values);
+    if matches!(op, In | NotIn) {
+        let found = membership::within(column, values)?;
+        return Ok(match (op, column.logical_nulls()) {
+            (In, _) => found,
+            (_, None) => !&found,
+            (_, Some(nulls)) => &!&found & nulls.inner(),
+        });
+    }
+    let value = Scalar::new(values.clone());
+    let result = match op {
+        Eq => cmp::eq(column, &value),
+        NotEq => cmp::neq(column, &value),
+        Gt => cmp::gt(column, &value),
+        GtEq => cmp::gt_eq(column, &value),
+        Lt => cmp::lt(column, &value),
+        LtEq => cmp::lt_eq(column, &value),
+        Like => like(column, &value),
+        NotLike => nlike(column, &value),
+        ILike => ilike(column, &value),
+        NotILike => nilike(column, &value),
+        _ => return Err(EvalError::SchemaMismatch),
+    };
+    Ok(true_bits(result?))
+}
+
+fn booleans(column: &ArrayRef) -> Result<BooleanArray, EvalError> {
+    match column.as_boolean_opt() {
+        Some(booleans) => Ok(booleans.clone()),
+        None => Ok(cast(column, &DataType::Boolean)?.as_boolean().clone()),
+    }
+}
+
+fn false_bits(array: &BooleanArray) -> BooleanBuffer {
+    let falses = !array.values();
+    match array.nulls() {
+        Some(nulls) => &falses & nulls.inner(),
+        None => falses,
+    }
+}

@@ -1,0 +1,152 @@
+//! Where the batches of a scan go: into a whole table, or through a query into its result. Both hold
+//! no more than the dataset's `max_bytes`, and notice when the source's schema is not the known one.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
+use plugin_sdk::{ErrorCode, Fingerprint, SourceError};
+
+use crate::dataset::Dataset;
+use crate::error::Error;
+use crate::eval::{self, EvalError, Streaming};
+use crate::fetch::{Flow, Sink};
+use crate::query::BoundQuery;
+use crate::table::{Table, TableBuilder};
+
+/// Why there is no table at the end of a scan.
+#[derive(Debug, Clone)]
+pub(crate) enum ScanFailure {
+    /// More than `max_bytes` would have to be held.
+    TooLarge { narrower_helps: bool },
+    /// The source has this schema now.
+    SchemaChanged(SchemaRef),
+    /// The query failed on the data.
+    Eval(EvalError),
+    /// The data does not make a table.
+    Source(SourceError),
+}
+
+/// What ends the scan; the real reason is kept in the sink.
+fn stop() -> SourceError {
+    SourceError::new(ErrorCode::Cancelled, "the reader of the scan stopped it")
+}
+
+/// Builds the table of a whole dataset.
+pub(crate) struct TableSink {
+    schema: SchemaRef,
+    max_bytes: u64,
+    state: Mutex<TableState>,
+}
+
+struct TableState {
+    builder: TableBuilder,
+    fingerprint: Fingerprint,
+    failure: Option<ScanFailure>,
+}
+
+impl TableSink {
+    pub(crate) fn new(schema: SchemaRef, max_bytes: u64) -> Self {
+        let builder = TableBuilder::new(schema.clone());
+        let state = Mutex::new(TableState { builder, fingerprint: Fingerprint::UNKNOWN, failure: None });
+        Self { schema, max_bytes, state }
+    }
+
+    pub(crate) fn failure(&self) -> Option<ScanFailure> {
+        self.state.lock().failure.clone()
+    }
+
+    pub(crate) fn finish(&self, version: u64) -> Result<Table, ScanFailure> {
+        let mut state = self.state.lock();
+        let builder = std::mem::replace(&mut state.builder, TableBuilder::new(self.schema.clone()));
+        builder.finish(state.fingerprint, version).map_err(ScanFailure::Source)
+    }
+}
+
+impl Sink for TableSink {
+    fn begin(&self, fingerprint: Fingerprint, schema: SchemaRef) -> Result<(), SourceError> {
+        let mut state = self.state.lock();
+        state.builder = TableBuilder::new(self.schema.clone());
+        state.fingerprint = fingerprint;
+        state.failure = (schema != self.schema).then_some(ScanFailure::SchemaChanged(schema));
+        if state.failure.is_some() { Err(stop()) } else { Ok(()) }
+    }
+
+    fn batch(&self, batch: RecordBatch) -> Result<Flow, SourceError> {
+        let mut state = self.state.lock();
+        state.builder.push(batch)?;
+        if state.builder.bytes() > self.max_bytes {
+            state.failure = Some(ScanFailure::TooLarge { narrower_helps: false });
+            return Err(stop());
+        }
+        Ok(Flow::Continue)
+    }
+}
+
+/// Applies a query to the batches of a scan.
+pub(crate) struct ResultSink {
+    schema: SchemaRef,
+    query: BoundQuery,
+    max_bytes: u64,
+    state: Mutex<ResultState>,
+}
+
+struct ResultState {
+    streaming: Streaming,
+    fingerprint: Fingerprint,
+    failure: Option<ScanFailure>,
+}
+
+impl ResultSink {
+    /// A sink for a scan of `dataset` that was asked for the columns of `projection`.
+    pub(crate) fn new(dataset: &Dataset, query: &BoundQuery, projection: Option<&[usize]>) -> Result<Self, Error> {
+        let query = match projection {
+            Some(columns) => query.project(columns)?,
+            None => query.clone(),
+        };
+        let streaming = Streaming::new(&query);
+        let state = Mutex::new(ResultState { streaming, fingerprint: Fingerprint::UNKNOWN, failure: None });
+        Ok(Self { schema: dataset.schema.clone(), query, max_bytes: dataset.policy.max_bytes, state })
+    }
+
+    pub(crate) fn failure(&self) -> Option<ScanFailure> {
+        self.state.lock().failure.clone()
+    }
+
+    pub(crate) fn finish(&self, version: u64) -> Result<Table, ScanFailure> {
+        let mut state = self.state.lock();
+        let streaming = std::mem::replace(&mut state.streaming, Streaming::new(&self.query));
+        let result = streaming.finish().map_err(ScanFailure::Eval)?;
+        let (schema, batches) = result.into_parts();
+        Ok(Table {
+            schema,
+            rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
+            batches,
+            fingerprint: state.fingerprint,
+            version,
+        })
+    }
+}
+
+impl Sink for ResultSink {
+    fn begin(&self, fingerprint: Fingerprint, schema: SchemaRef) -> Result<(), SourceError> {
+        let mut state = self.state.lock();
+        state.streaming = Streaming::new(&self.query);
+        state.fingerprint = fingerprint;
+        state.failure = (schema != self.schema).then_some(ScanFailure::SchemaChanged(schema));
+        if state.failure.is_some() { Err(stop()) } else { Ok(()) }
+    }
+
+    fn batch(&self, batch: RecordBatch) -> Result<Flow, SourceError> {
+        let mut state = self.state.lock();
+        let flow = state.streaming.push(&batch).map_err(|error| {
+            state.failure = Some(ScanFailure::Eval(error));
+            stop()
+        })?;
+        if state.streaming.held_bytes() as u64 > self.max_bytes {
+            state.failure = Some(ScanFailure::TooLarge { narrower_helps: true });
+            return Err(stop());
+        }
+        Ok(flow)
+    }
+}
