@@ -11,8 +11,8 @@ use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, R
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, interleave};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
@@ -51,7 +51,11 @@ fn each_piece<T: Send>(
     work: impl Fn(u32, &RecordBatch) -> Result<T, EvalError> + Sync,
 ) -> Result<Vec<T>, EvalError> {
     let work = |(at, piece): (usize, &RecordBatch)| work(u32::try_from(at).unwrap_or(u32::MAX), piece);
-    if large { pieces.par_iter().enumerate().map(work).collect() } else { pieces.iter().enumerate().map(work).collect() }
+    if large {
+        pieces.par_iter().enumerate().map(work).collect()
+    } else {
+        pieces.iter().enumerate().map(work).collect()
+    }
 }
 
 /// The places of the surviving rows.
@@ -103,7 +107,11 @@ fn narrow_order(
         nulls.extend(narrow.nulls);
     }
     keep_least(&mut keyed, count);
-    if large { keyed.par_sort_unstable() } else { keyed.sort_unstable() }
+    if large {
+        keyed.par_sort_unstable()
+    } else {
+        keyed.sort_unstable()
+    }
     let keyed = keyed.into_iter().map(|(_, position)| position);
     Ok(if key.options.nulls_first { nulls.into_iter().chain(keyed).collect() } else { keyed.chain(nulls).collect() })
 }
@@ -231,7 +239,11 @@ fn wide_order(
         }
         entries.truncate(count);
     }
-    if large { entries.par_sort_unstable_by(compare) } else { entries.sort_unstable_by(compare) }
+    if large {
+        entries.par_sort_unstable_by(compare)
+    } else {
+        entries.sort_unstable_by(compare)
+    }
     Ok(entries.into_iter().map(|(piece, at)| (piece, found[piece as usize].places[at as usize])).collect())
 }
 

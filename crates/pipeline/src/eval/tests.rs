@@ -18,7 +18,11 @@ use oracle::{Asked, Table};
 /// The numbers in the column `id` of the answer: which rows it is made of.
 fn ids(answer: &Evaluated) -> Vec<i64> {
     let column = answer.schema().index_of("id").expect("id is selected");
-    answer.batches().iter().flat_map(|batch| batch.column(column).as_primitive::<Int64Type>().values().to_vec()).collect()
+    answer
+        .batches()
+        .iter()
+        .flat_map(|batch| batch.column(column).as_primitive::<Int64Type>().values().to_vec())
+        .collect()
 }
 
 fn by_oracle(table: &Table, asked: &Asked) -> Vec<i64> {
@@ -132,7 +136,8 @@ fn check_large(params: &str) {
         let at = usize::try_from(row - first).unwrap();
         column.is_valid(at).then(|| column.value(at))
     };
-    let mut rows: Vec<i64> = (0..150_000).filter(|row| n(*row).is_none_or(|n| n >= 3) || query.filter().is_none()).collect();
+    let mut rows: Vec<i64> =
+        (0..150_000).filter(|row| n(*row).is_none_or(|n| n >= 3) || query.filter().is_none()).collect();
     if let Some(key) = query.order().first() {
         rows.sort_by_key(|row| n(*row).map_or((1, 0), |n| (0, if key.options.descending { -n } else { n })));
     }

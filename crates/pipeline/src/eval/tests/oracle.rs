@@ -213,8 +213,7 @@ impl Asks {
             }
             Self::In(_, probes) if probes.is_empty() => Some(false),
             Self::In(at, probes) => {
-                let found: Option<Vec<Ordering>> =
-                    probes.iter().map(|probe| equality(cell(at), &probe.cell)).collect();
+                let found: Option<Vec<Ordering>> = probes.iter().map(|probe| equality(cell(at), &probe.cell)).collect();
                 Some(found?.iter().any(|order| order.is_eq()))
             }
             Self::Like(at, pattern) => match cell(at) {
