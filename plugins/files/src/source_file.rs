@@ -90,7 +90,7 @@ impl SourceFile {
     pub(crate) fn open_text(&self, bytes: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>> {
         let file = self.open(bytes)?.take(self.stamp.size);
         Ok(if is_gzip(&self.name) {
-            Box::new(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file)))
+            Box::new(Unpacked(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file))))
         } else {
             Box::new(file)
         })
@@ -127,6 +127,18 @@ pub(crate) fn is_gzip(name: &str) -> bool {
 pub(crate) fn about(name: &str, error: io::Error) -> SourceError {
     let error = SourceError::from(error);
     SourceError { message: format!("'{name}': {}", error.message), ..error }
+}
+
+/// A reader of compressed text, for which damaged data is invalid data and not a mistake of its caller.
+struct Unpacked<R>(R);
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput => io::Error::new(io::ErrorKind::InvalidData, error),
+            _ => error,
+        })
+    }
 }
 
 /// A reader that counts what is read.

@@ -88,10 +88,13 @@ fn readable(mut error: SourceError) -> SourceError {
     if let Some(at) = error.message.find(". Row data:") {
         error.message.truncate(at);
     }
-    if let Some((before, number)) = error.message.rsplit_once(LINE)
-        && let Ok(number) = number.parse::<u64>()
-    {
-        error.message = format!("{before}{LINE}{}", number + 1);
+    if let Some(at) = error.message.rfind(LINE) {
+        let digits = at + LINE.len();
+        let rest = &error.message[digits..];
+        let end = digits + rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if let Ok(number) = error.message[digits..end].parse::<u64>() {
+            error.message.replace_range(digits..end, &(number + 1).to_string());
+        }
     }
     error
 }
