@@ -3,8 +3,8 @@
 //! The oracle: a source whose value only grows. Whoever changes it says so to the cache, and when the cache has
 //! acknowledged that, nobody who begins to read afterwards may see what was there before.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 use cache_core::{Key, LoadContext, LoadOptions};
 use tokio::task::JoinSet;
@@ -120,4 +120,32 @@ async fn check(keys: impl Fn(usize) -> Key, readers: usize) {
 async fn nothing_older_than_an_acknowledged_invalidation_is_read() {
     check(|index| key_in("one", &index.to_string()), 6).await;
     check(|index| key_in(&format!("space {index}"), "a"), 6).await;
+}
+
+#[test]
+fn a_store_never_slips_past_a_delete() {
+    let fixture = Fixture::new();
+    let name = key_in("space", "a");
+    let together = Barrier::new(2);
+    let mut survivors = 0;
+    std::thread::scope(|scope| {
+        let deleter = scope.spawn(|| {
+            for _ in 0..20_000 {
+                together.wait();
+                fixture.cache.remove(&name);
+                together.wait();
+            }
+        });
+        for round in 0..20_000 {
+            let origin = fixture.cache.begin();
+            together.wait();
+            // Varied, so that the two meet at every point of each other's way.
+            (0..round % 64).for_each(|_| std::hint::spin_loop());
+            fixture.cache.insert(&name, number_item(round).with_origin(origin));
+            together.wait();
+            survivors += usize::from(fixture.get(&name).is_some());
+        }
+        deleter.join().unwrap();
+    });
+    assert_eq!(survivors, 0, "each began before a delete that was done when it was read");
 }

@@ -31,7 +31,7 @@ impl Endless {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_load_is_cancelled_when_its_last_waiter_leaves() {
     let fixture = Fixture::new();
     let (endless, waiter) = Endless::start(&fixture);
@@ -39,7 +39,8 @@ async fn the_load_is_cancelled_when_its_last_waiter_leaves() {
     assert!(!signal.is_cancelled());
     waiter.abort();
     signal.cancelled().await;
-    endless.dropped.await.expect_err("the load is dropped, nothing is sent");
+    let dropped = tokio::time::timeout(Duration::from_secs(1), endless.dropped).await;
+    dropped.expect("the load is dropped at once").expect_err("nothing is sent");
     until(|| fixture.cache.stats().load_cancellations == 1).await;
     let stats = fixture.cache.stats();
     assert_eq!((stats.loads, stats.load_failures, stats.loading), (1, 0, 0));
