@@ -17,6 +17,7 @@ use plugin_sdk::{ErrorCode, Result, SourceError};
 
 use crate::config::{Config, Options};
 use crate::format::{self, Format};
+use crate::readme;
 use crate::source_file::{Root, SourceFile, about};
 
 /// The most files that a walk looks at, and the most folders above one of them.
@@ -81,7 +82,11 @@ impl Entry {
     }
 
     fn takes(&self, name: &str) -> bool {
-        self.has_declared_format || format::of_file(name).is_some_and(|f| f.name() == self.format.name())
+        match format::of_file(name) {
+            Some(format) => format.name() == self.format.name(),
+            // Where the format was declared, extensions that say nothing do not matter.
+            None => self.has_declared_format && !name.to_ascii_lowercase().ends_with(".md"),
+        }
     }
 }
 
@@ -202,11 +207,14 @@ impl Walk<'_> {
             self.add(slug(folder), description, folder.to_owned(), first);
             return;
         }
+        let told = readme::descriptions(self.root, folder);
         for (path, format) in files {
             let own = path.rsplit('/').next().unwrap_or(&path);
             let stem = stem_of(own);
             let name = if folder.is_empty() { slug(stem) } else { slug(&format!("{folder}/{stem}")) };
-            self.add(name, format!("{} file {path}", format.label()), path, format);
+            let kind = format!("{} file {path}", format.label());
+            let description = told.get(own).map_or_else(|| kind.clone(), |what| format!("{what} ({kind})"));
+            self.add(name, description, path, format);
         }
     }
 

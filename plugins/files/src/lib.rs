@@ -11,6 +11,7 @@ mod fingerprint;
 mod format;
 mod infer;
 mod merge;
+mod readme;
 mod scan;
 mod source_file;
 mod table;

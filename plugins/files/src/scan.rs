@@ -45,12 +45,12 @@ pub(crate) fn start(ctx: &Context, table: Table, request: &ScanRequest) -> Resul
         ctx: ctx.clone(),
         schema: Arc::clone(&schema),
         shape: Shape { schema: Arc::clone(&table.schema), needed, projection, filters },
+        bytes: Arc::clone(&table.bytes),
         table,
         next_part: 0,
         current: None,
         limit,
         progress: Progress { total_rows, ..Progress::default() },
-        bytes: Arc::new(AtomicU64::new(0)),
         is_done: false,
     };
     Ok(Scan { schema, applied, batches: Box::new(batches) })

@@ -6,14 +6,13 @@
 use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arrow::csv::ReaderBuilder;
 use arrow::datatypes::{DataType, Field, Fields, Schema};
-use csv::{ByteRecord, ErrorKind};
 use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
-use super::{FileSchema, Format, ReadPlan, Typing, batch_rows};
+use super::csv_records::{Record, Records, invalid};
+use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows};
 use crate::config::Options;
 use crate::infer::Kinds;
 use crate::source_file::{BUFFER, SourceFile};
@@ -52,14 +51,10 @@ impl Format for Delimited {
         Typing::Inferred
     }
 
-    fn inspect(&self, ctx: &Context, file: &SourceFile, options: &Options) -> Result<FileSchema> {
-        let bytes = Arc::new(AtomicU64::new(0));
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(options.delimiter.unwrap_or(self.delimiter))
-            .has_headers(false)
-            .buffer_capacity(BUFFER)
-            .from_reader(file.open_text(&bytes)?);
-        inspect_records(ctx, &mut reader, options).map_err(|e| file.failed(e))
+    fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, options: &Options) -> Result<FileSchema> {
+        let delimiter = options.delimiter.unwrap_or(self.delimiter);
+        let records = Records::new(file.open_text(pass.bytes)?, delimiter);
+        inspect_records(pass, records, options).map_err(|e| file.failed(e))
     }
 
     fn read(&self, _: &Context, file: &SourceFile, options: &Options, plan: &ReadPlan) -> Result<BatchIter> {
@@ -99,12 +94,11 @@ fn readable(mut error: SourceError) -> SourceError {
     error
 }
 
-fn inspect_records<R: Read>(ctx: &Context, reader: &mut csv::Reader<R>, options: &Options) -> Result<FileSchema> {
-    let mut record = ByteRecord::new();
-    if !reader.read_byte_record(&mut record).map_err(record_error)? {
+fn inspect_records<R: Read>(pass: &Pass<'_>, mut records: Records<R>, options: &Options) -> Result<FileSchema> {
+    let Some(first) = records.next()? else {
         return Ok(FileSchema { schema: Arc::new(Schema::empty()), rows: Some(0) });
-    }
-    let names = column_names(&record, options.header)?;
+    };
+    let names = column_names(&first, options.header);
     let declared: Vec<Option<&DataType>> = names.iter().map(|name| options.types.get(name)).collect();
     let mut kinds = vec![Kinds::NONE; names.len()];
     let mut rows = None;
@@ -112,11 +106,11 @@ fn inspect_records<R: Read>(ctx: &Context, reader: &mut csv::Reader<R>, options:
         let mut count = 0u64;
         if !options.header {
             count += 1;
-            add_record(&mut kinds, &declared, &record)?;
+            add_record(&mut kinds, &declared, &first)?;
         }
-        while reader.read_byte_record(&mut record).map_err(record_error)? {
+        while let Some(record) = records.next()? {
             if count.is_multiple_of(CHECK_EVERY) {
-                ctx.check()?;
+                pass.check()?;
             }
             count += 1;
             add_record(&mut kinds, &declared, &record)?;
@@ -132,9 +126,12 @@ fn inspect_records<R: Read>(ctx: &Context, reader: &mut csv::Reader<R>, options:
     Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows })
 }
 
-fn add_record(kinds: &mut [Kinds], declared: &[Option<&DataType>], record: &ByteRecord) -> Result<()> {
-    for ((kinds, declared), value) in kinds.iter_mut().zip(declared).zip(record) {
-        let text = std::str::from_utf8(value).map_err(|_| not_utf8(record))?;
+fn add_record(kinds: &mut [Kinds], declared: &[Option<&DataType>], record: &Record<'_>) -> Result<()> {
+    if record.len() != kinds.len() {
+        let (have, want) = (record.len(), kinds.len());
+        return Err(invalid(record.line, &format!("has {have} fields where the first line has {want}")));
+    }
+    for ((kinds, declared), text) in kinds.iter_mut().zip(declared).zip(record.iter()) {
         if declared.is_none() && !kinds.has(Kinds::TEXT) {
             *kinds = kinds.with(Kinds::of(text));
         }
@@ -143,11 +140,11 @@ fn add_record(kinds: &mut [Kinds], declared: &[Option<&DataType>], record: &Byte
 }
 
 /// The names of the columns: of the header, made whole and unique, or `column_1` and so on.
-fn column_names(first: &ByteRecord, header: bool) -> Result<Vec<String>> {
+fn column_names(first: &Record<'_>, header: bool) -> Vec<String> {
     let mut taken = HashSet::new();
     let mut names = Vec::with_capacity(first.len());
     for (i, value) in first.iter().enumerate() {
-        let text = std::str::from_utf8(value).map_err(|_| not_utf8(first))?.trim();
+        let text = value.trim();
         let base = if header && !text.is_empty() { text.to_owned() } else { format!("column_{}", i + 1) };
         let mut name = base.clone();
         let mut number = 2;
@@ -157,21 +154,5 @@ fn column_names(first: &ByteRecord, header: bool) -> Result<Vec<String>> {
         }
         names.push(name);
     }
-    Ok(names)
-}
-
-fn not_utf8(record: &ByteRecord) -> SourceError {
-    let line = record.position().map_or(1, csv::Position::line);
-    SourceError::invalid_data(format!("line {line} is not valid UTF-8"))
-}
-
-fn record_error(error: csv::Error) -> SourceError {
-    let line = error.position().map_or(1, csv::Position::line);
-    match error.into_kind() {
-        ErrorKind::Io(io) => io.into(),
-        ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            SourceError::invalid_data(format!("line {line} has {len} fields where the first line has {expected_len}"))
-        }
-        _ => SourceError::invalid_data(format!("line {line} is not a record")),
-    }
+    names
 }

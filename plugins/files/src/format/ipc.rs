@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
 use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
-use super::{FileSchema, Format, MAX_BATCH_ROWS, ReadPlan, Typing};
+use super::{FileSchema, Format, MAX_BATCH_ROWS, Pass, ReadPlan, Typing};
 use crate::config::Options;
 use crate::source_file::{BUFFER, Counted, SourceFile};
 
@@ -46,8 +46,8 @@ impl Format for Ipc {
         Typing::Stored
     }
 
-    fn inspect(&self, _: &Context, file: &SourceFile, _: &Options) -> Result<FileSchema> {
-        let reader = open(file, &Arc::new(AtomicU64::new(0)), None)?;
+    fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, _: &Options) -> Result<FileSchema> {
+        let reader = open(file, pass.bytes, None)?;
         let schema = Arc::new(Schema::new(reader.schema().fields().clone()));
         Ok(FileSchema { schema, rows: None })
     }

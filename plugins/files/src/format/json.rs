@@ -6,7 +6,6 @@
 
 use std::io::BufReader;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Fields, Schema};
@@ -15,7 +14,7 @@ use plugin_sdk::{BatchIter, Context, Result};
 
 use super::json_rows::{self, Guess};
 use super::json_text::TextDecoders;
-use super::{FileSchema, Format, ReadPlan, Typing, batch_rows};
+use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows};
 use crate::config::Options;
 use crate::source_file::{BUFFER, SourceFile};
 
@@ -49,10 +48,9 @@ impl Format for Json {
         Typing::Inferred
     }
 
-    fn inspect(&self, ctx: &Context, file: &SourceFile, options: &Options) -> Result<FileSchema> {
-        let bytes = Arc::new(AtomicU64::new(0));
-        let reader = BufReader::with_capacity(BUFFER, file.open_text(&bytes)?);
-        let (columns, rows) = json_rows::inspect(ctx, reader).map_err(|e| file.failed(e))?;
+    fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, options: &Options) -> Result<FileSchema> {
+        let reader = BufReader::with_capacity(BUFFER, file.open_text(pass.bytes)?);
+        let (columns, rows) = json_rows::inspect(pass, reader).map_err(|e| file.failed(e))?;
         let field = |(name, guess): (&str, &Guess)| {
             let data_type = options.types.get(name).cloned().unwrap_or_else(|| guess.data_type());
             Field::new(name, data_type, true)

@@ -10,10 +10,11 @@ use std::io::Read;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields};
-use plugin_sdk::{Context, Result, SourceError};
+use plugin_sdk::{Result, SourceError};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
+use super::Pass;
 use crate::infer::Kinds;
 
 /// The most columns of a table.
@@ -89,9 +90,9 @@ impl Guess {
 }
 
 /// The columns of all objects in a text, and how many there are.
-pub(super) fn inspect(ctx: &Context, reader: impl Read) -> Result<(Columns, u64)> {
+pub(super) fn inspect(pass: &Pass<'_>, reader: impl Read) -> Result<(Columns, u64)> {
     let mut json = serde_json::Deserializer::from_reader(reader);
-    let mut rows = Rows { ctx, columns: Columns::default(), count: 0, stopped: RefCell::new(None) };
+    let mut rows = Rows { pass, columns: Columns::default(), count: 0, stopped: RefCell::new(None) };
     // The deserializer says that the text ended only when asked; asking takes white space alone.
     while json.end().is_err() {
         let outcome = rows.top_level().deserialize(&mut json);
@@ -111,7 +112,7 @@ fn json_error(error: serde_json::Error) -> SourceError {
 }
 
 struct Rows<'a> {
-    ctx: &'a Context,
+    pass: &'a Pass<'a>,
     columns: Columns,
     count: u64,
     /// Why the pass was ended, if not because of the text.
@@ -156,7 +157,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let rows = self.rows;
         if rows.count.is_multiple_of(CHECK_EVERY)
-            && let Err(error) = rows.ctx.check()
+            && let Err(error) = rows.pass.check()
         {
             rows.stopped.replace(Some(error));
             return Err(A::Error::custom("stopped"));
@@ -242,17 +243,18 @@ impl<'de> Visitor<'de> for &mut Guess {
 
 #[cfg(test)]
 mod tests {
-    use plugin_sdk::{CancelToken, ErrorCode};
+    use plugin_sdk::{CancelToken, Context, ErrorCode};
 
     use super::*;
 
-    fn ctx() -> Context {
-        Context::detached("test", None, CancelToken::new())
+    fn inspect_text(json: &str, cancel: CancelToken) -> Result<(Columns, u64)> {
+        let ctx = Context::detached("test", None, cancel);
+        inspect(&Pass { ctx: &ctx, bytes: &Arc::default() }, json.as_bytes())
     }
 
     #[track_caller]
     fn check(json: &str, expected: &[(&str, DataType)], rows: u64) {
-        let (columns, count) = inspect(&ctx(), json.as_bytes()).unwrap();
+        let (columns, count) = inspect_text(json, CancelToken::new()).unwrap();
         let types: Vec<_> = columns.iter().map(|(name, guess)| (name, guess.data_type())).collect();
         assert_eq!((types.as_slice(), count), (expected, rows), "{json}");
     }
@@ -299,7 +301,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(json: &str, part: &str) {
-        let error = inspect(&ctx(), json.as_bytes()).unwrap_err();
+        let error = inspect_text(json, CancelToken::new()).unwrap_err();
         assert_eq!(error.code, ErrorCode::InvalidData);
         assert!(error.message.contains(part), "{}", error.message);
     }
@@ -317,7 +319,7 @@ mod tests {
     fn a_cancelled_pass_says_so() {
         let cancel = CancelToken::new();
         cancel.cancel();
-        let error = inspect(&Context::detached("test", None, cancel), "{}".as_bytes()).unwrap_err();
+        let error = inspect_text("{}", cancel).unwrap_err();
         assert_eq!(error.code, ErrorCode::Cancelled);
     }
 }

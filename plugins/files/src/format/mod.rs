@@ -5,6 +5,7 @@
 //! which columns were asked for; filters it only uses to skip what it need not read.
 
 mod csv;
+mod csv_records;
 mod ipc;
 mod json;
 mod json_rows;
@@ -14,10 +15,10 @@ mod prune;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::{FieldRef, SchemaRef};
-use plugin_sdk::{BatchIter, Context, Filter, Result};
+use plugin_sdk::{BatchIter, Context, Filter, Progress, Result};
 
 use crate::config::Options;
 use crate::source_file::SourceFile;
@@ -44,7 +45,7 @@ pub(crate) trait Format: Send + Sync {
     fn typing(&self) -> Typing;
 
     /// The columns of a file, which may mean to read all of it.
-    fn inspect(&self, ctx: &Context, file: &SourceFile, options: &Options) -> Result<FileSchema>;
+    fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, options: &Options) -> Result<FileSchema>;
 
     /// Starts to read a file. The batches hold the columns of the plan in its order, of the plan's types
     /// or, from a typed file, of the file's own.
@@ -54,6 +55,23 @@ pub(crate) trait Format: Send + Sync {
 impl fmt::Debug for dyn Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// A look at a file, on behalf of a call.
+pub(crate) struct Pass<'a> {
+    /// The call.
+    pub(crate) ctx: &'a Context,
+    /// Where the bytes that are read are counted.
+    pub(crate) bytes: &'a Arc<AtomicU64>,
+}
+
+impl Pass<'_> {
+    /// Says how far the pass is, so that a long one is not taken for a hang, and fails once the caller
+    /// gave up.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.ctx.progress(Progress { bytes: self.bytes.load(Ordering::Relaxed), ..Progress::default() });
+        self.ctx.check()
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::Schema;
 use parquet::arrow::ProjectionMask;
@@ -12,7 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
-use super::{FileSchema, Format, ReadPlan, Typing, batch_rows, prune};
+use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows, prune};
 use crate::config::Options;
 use crate::source_file::{Counted, SourceFile};
 
@@ -36,8 +35,8 @@ impl Format for Parquet {
         Typing::Stored
     }
 
-    fn inspect(&self, _: &Context, file: &SourceFile, _: &Options) -> Result<FileSchema> {
-        let input = Input(file.open(&Arc::new(AtomicU64::new(0)))?);
+    fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, _: &Options) -> Result<FileSchema> {
+        let input = Input(file.open(pass.bytes)?);
         let metadata = load(file, &input)?;
         let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
         Ok(FileSchema { schema: Arc::new(Schema::new(metadata.schema().fields().clone())), rows })

@@ -142,6 +142,17 @@ fn row_groups_without_a_match_are_not_read() {
 }
 
 #[test]
+fn a_filter_on_a_column_that_some_files_lack_sees_null_there() {
+    let tree = Tree::new(&[("d/1.csv", "id\n1\n2\n"), ("d/2.csv", "id,note\n3,\n4.5,x\n")]);
+    let found = |filter: Filter| rows(&read(&tree.source(), &request("d", Some(&[0]), &[filter], None)).unwrap().0);
+    assert_eq!(found(filter_of(1, FilterOp::IsNull, none())), ["1.0", "2.0", "3.0"]);
+    let x: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+    assert_eq!(found(filter_of(1, FilterOp::Eq, x)), ["4.5"]);
+    let two: ArrayRef = Arc::new(Float64Array::from(vec![2.0]));
+    assert_eq!(found(filter_of(0, FilterOp::GtEq, two)), ["2.0", "3.0", "4.5"]);
+}
+
+#[test]
 fn a_limit_ends_the_reading() {
     let tree = Tree::new(&[]);
     grouped(&tree);

@@ -218,3 +218,25 @@ fn links_are_followed_within_the_root_only() {
     let declared = tree.source_with(r#"{"leak": {"path": "leak.csv"}}"#);
     assert_eq!(declared.schema(&ctx(), "leak").unwrap_err().code, ErrorCode::PermissionDenied);
 }
+
+#[test]
+fn a_readme_beside_the_files_describes_them() {
+    let readme = "| file | what |\n|---|---|\n| a.csv | things |\n";
+    let tree = Tree::new(&[("a.csv", "x\n"), ("b.csv", "x\n"), ("README.md", readme), ("d/1.json", "[]")]);
+    let listed = tree.source().datasets(&ctx()).unwrap();
+    let listed: Vec<_> = listed.iter().map(|d| d.description.as_str()).collect();
+    assert_eq!(listed, ["things (CSV file a.csv)", "CSV file b.csv", "JSON files in folder d"]);
+}
+
+#[test]
+fn a_file_may_be_declared_twice() {
+    let tree = Tree::new(&[("a.csv", "x\n007\n"), ("more/b.dat", "x\n1\n"), ("more/README.md", "#")]);
+    let source = tree.source_with(
+        r#"{"codes": {"path": "a.csv"}, "numbers": {"path": "a.csv", "types": {"x": "int64"}},
+            "more": {"path": "more", "format": "csv"}}"#,
+    );
+    assert_eq!(names(&source), ["codes", "more", "numbers"]);
+    assert_eq!(types(&source, "codes"), ["x: Utf8"]);
+    assert_eq!(types(&source, "numbers"), ["x: Int64"]);
+    assert_eq!(rows(&read_all(&source, "more")), ["1"]);
+}
