@@ -3,9 +3,9 @@
 
 mod oracle;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proptest::prelude::*;
@@ -95,7 +95,13 @@ proptest! {
 }
 
 /// A table that is large enough for several threads: `id`, `n` (nine values and null) and `name` (seven).
-fn large() -> (SchemaRef, Vec<RecordBatch>) {
+struct Large {
+    n: Vec<Option<i64>>,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+}
+
+static LARGE: LazyLock<Large> = LazyLock::new(|| {
     let rows = 150_000i64;
     let mut state = 1u64;
     let mut next = move || {
@@ -106,7 +112,7 @@ fn large() -> (SchemaRef, Vec<RecordBatch>) {
     let names: Vec<String> = (0..rows).map(|_| format!("name-{}", next() % 7)).collect();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(0..rows)),
-        Arc::new(Int64Array::from(n)),
+        Arc::new(Int64Array::from(n.clone())),
         Arc::new(StringArray::from(names)),
     ];
     let schema = Arc::new(Schema::new(vec![
@@ -116,30 +122,21 @@ fn large() -> (SchemaRef, Vec<RecordBatch>) {
     ]));
     let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
     let cuts = [0, 1, 70_000, 70_500, 150_000];
-    (schema, cuts.windows(2).map(|pair| batch.slice(pair[0], pair[1] - pair[0])).collect())
-}
+    let batches = cuts.windows(2).map(|pair| batch.slice(pair[0], pair[1] - pair[0])).collect();
+    Large { n, schema, batches }
+});
 
-/// Compares with the answer to the same question from batches of 1,000 rows that are evaluated alone.
+/// The filter, if there is one, is that `n` is at least 3 or null; the order, if there is one, is that of `n`, nulls last.
 #[track_caller]
 fn check_large(params: &str) {
-    let (schema, batches) = large();
-    let query = parse(params, &schema, &Default::default()).unwrap();
-    let answer = evaluate(&query, &schema, &batches).unwrap();
-    let n = |row: i64| {
-        let batch = batches.iter().scan(0i64, |start, batch| {
-            let first = *start;
-            *start += batch.num_rows() as i64;
-            Some((first, batch))
-        });
-        let (first, batch) = batch.filter(|(first, _)| *first <= row).last().unwrap();
-        let column = batch.column(1).as_primitive::<Int64Type>();
-        let at = usize::try_from(row - first).unwrap();
-        column.is_valid(at).then(|| column.value(at))
-    };
-    let mut rows: Vec<i64> =
-        (0..150_000).filter(|row| n(*row).is_none_or(|n| n >= 3) || query.filter().is_none()).collect();
+    let Large { n, schema, batches } = &*LARGE;
+    let query = parse(params, schema, &Default::default()).unwrap();
+    let answer = evaluate(&query, schema, batches).unwrap();
+    let fulfils = |n: &Option<i64>| query.filter().is_none() || n.is_none_or(|n| n >= 3);
+    let mut rows: Vec<i64> = (0..).zip(n).filter(|(_, n)| fulfils(n)).map(|(row, _)| row).collect();
     if let Some(key) = query.order().first() {
-        rows.sort_by_key(|row| n(*row).map_or((1, 0), |n| (0, if key.options.descending { -n } else { n })));
+        let sign = if key.options.descending { -1 } else { 1 };
+        rows.sort_by_key(|row| n[usize::try_from(*row).unwrap()].map_or((1, 0), |n| (0, sign * n)));
     }
     let take = query.limit().map_or(usize::MAX, |limit| usize::try_from(limit).unwrap());
     let rows: Vec<i64> = rows.into_iter().skip(usize::try_from(query.offset()).unwrap()).take(take).collect();
@@ -147,7 +144,7 @@ fn check_large(params: &str) {
 
     let mut streaming = Streaming::new(&query);
     let mut most = 0;
-    for batch in &batches {
+    for batch in batches {
         let flow = streaming.push(batch).unwrap();
         most = most.max(streaming.held_bytes());
         if flow == Flow::Done {
@@ -185,12 +182,12 @@ fn large_tables_are_answered_as_small_ones_are() {
 
 #[test]
 fn a_table_of_another_schema_is_refused() {
-    let (schema, batches) = large();
-    let query = parse("n=gt.3", &schema, &Default::default()).unwrap();
+    let Large { schema, batches, .. } = &*LARGE;
+    let query = parse("n=gt.3", schema, &Default::default()).unwrap();
     let other = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
-    assert!(matches!(evaluate(&query, &other, &batches), Err(EvalError::SchemaMismatch)));
+    assert!(matches!(evaluate(&query, &other, batches), Err(EvalError::SchemaMismatch)));
     let narrower = batches[0].project(&[1]).unwrap();
-    assert!(matches!(evaluate(&query, &schema, std::slice::from_ref(&narrower)), Err(EvalError::SchemaMismatch)));
+    assert!(matches!(evaluate(&query, schema, std::slice::from_ref(&narrower)), Err(EvalError::SchemaMismatch)));
     assert!(matches!(Streaming::new(&query).push(&narrower), Err(EvalError::SchemaMismatch)));
     assert!(matches!(query.project(&[0, 2]), Err(EvalError::MissingColumn { column }) if column == "n"));
 }
@@ -209,8 +206,8 @@ fn columns_that_share_a_buffer_are_counted_once() {
 
 #[test]
 fn pushdown_asks_for_no_more_than_is_needed() {
-    let (schema, _) = large();
-    let ask = |params: &str| pushdown(&parse(params, &schema, &Default::default()).unwrap());
+    let schema = &LARGE.schema;
+    let ask = |params: &str| pushdown(&parse(params, schema, &Default::default()).unwrap());
     let none = ask("");
     assert!(none.projection.is_none() && none.filters.is_empty() && none.limit.is_none());
     let some = ask("select=name&n=gte.3&limit=5&offset=2");

@@ -229,3 +229,6 @@ where
 {
     BoundQuery::bind(&Query::from_pairs(pairs, rules)?, schema, &rules.limits)
 }
+
+#[cfg(test)]
+mod tests;

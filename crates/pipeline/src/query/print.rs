@@ -12,12 +12,9 @@ impl Query {
             join(&mut text, columns, |text, column| push_name(text, column));
             push_pair(&mut out, "select", &text);
         }
-        match &self.filter {
-            Some(filter) => {
-                let (name, text) = parameter(filter);
-                push_pair(&mut out, name, &text);
-            }
-            None => {}
+        if let Some(filter) = &self.filter {
+            let (name, text) = parameter(filter);
+            push_pair(&mut out, name, &text);
         }
         if !self.order.is_empty() {
             let mut text = String::new();
@@ -55,6 +52,10 @@ fn parameter(filter: &Expr) -> (&'static str, String) {
             "or"
         }
         Expr::Not(inner) => match &**inner {
+            Expr::Compare(_) => {
+                push_items(&mut text, std::slice::from_ref(filter));
+                "and"
+            }
             Expr::Or(items) => {
                 push_items(&mut text, items);
                 "not.or"
@@ -63,7 +64,7 @@ fn parameter(filter: &Expr) -> (&'static str, String) {
                 push_items(&mut text, items);
                 "not.and"
             }
-            other => {
+            other @ Expr::Not(_) => {
                 push_items(&mut text, std::slice::from_ref(other));
                 "not.and"
             }
@@ -85,7 +86,8 @@ fn push_items(text: &mut String, items: &[Expr]) {
 /// Appends an expression as it stands in a logic tree.
 pub(super) fn push_expr(text: &mut String, expr: &Expr) {
     match expr {
-        Expr::Compare(condition) => push_condition(text, condition),
+        Expr::Compare(condition) => push_condition(text, "", condition),
+        Expr::Not(inner) if let Expr::Compare(condition) = &**inner => push_condition(text, "not.", condition),
         other => {
             let (name, items) = parameter(other);
             text.push_str(name);
@@ -94,9 +96,10 @@ pub(super) fn push_expr(text: &mut String, expr: &Expr) {
     }
 }
 
-fn push_condition(text: &mut String, Condition { column, test }: &Condition) {
+fn push_condition(text: &mut String, negation: &str, Condition { column, test }: &Condition) {
     push_name(text, column);
     text.push('.');
+    text.push_str(negation);
     match test {
         Test::Compare(comparison, value) => {
             text.push_str(match comparison {
