@@ -3,7 +3,7 @@
 //! Columns are matched by name and keep the order in which they were first seen; one that a file
 //! lacks is nullable, and null in that file's rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
@@ -20,7 +20,12 @@ pub(crate) fn merge(parts: &[Part<'_>], typing: Typing, options: &Options) -> Re
     let mut columns: Vec<Column> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
     for (file, schema) in parts {
+        let mut own = HashSet::new();
         for field in schema.fields() {
+            if !own.insert(field.name()) {
+                let name = field.name();
+                return Err(SourceError::invalid_data(format!("'{file}' has two columns named '{name}'")));
+            }
             match index.get(field.name()) {
                 Some(&i) => columns[i].add(file, field, typing, options)?,
                 None => {
@@ -231,6 +236,14 @@ mod tests {
         let b = Schema::new(vec![Field::new("x", DataType::Int64, true)]);
         let error = merge(&[("d/a", &a), ("d/b", &b)], Typing::Stored, &Options::default()).unwrap_err();
         assert_eq!(error.message, "column 'x' is of type Utf8 in 'd/a' and of type Int64 in 'd/b'");
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused() {
+        let field = || Field::new("x", DataType::Int64, false);
+        let twice = Schema::new(vec![field(), field()]);
+        let error = merge(&[("a", &twice)], Typing::Stored, &Options::default()).unwrap_err();
+        assert_eq!(error.message, "'a' has two columns named 'x'");
     }
 
     #[test]

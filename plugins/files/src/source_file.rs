@@ -90,10 +90,17 @@ impl SourceFile {
     pub(crate) fn open_text(&self, bytes: &Arc<AtomicU64>) -> Result<Box<dyn Read + Send>> {
         let file = self.open(bytes)?.take(self.stamp.size);
         Ok(if is_gzip(&self.name) {
-            Box::new(Unpacked(MultiGzDecoder::new(BufReader::with_capacity(BUFFER, file))))
+            Box::new(Unpacked(MultiGzDecoder::new(BufReader::with_capacity(self.buffer(), file))))
         } else {
             Box::new(file)
         })
+    }
+
+    /// How many bytes a reader of the file asks for at a time.
+    pub(crate) fn buffer(&self) -> usize {
+        const LEAST: usize = 4 << 10;
+        const MOST: usize = 256 << 10;
+        usize::try_from(self.stamp.size).unwrap_or(MOST).clamp(LEAST, MOST)
     }
 
     /// Whether the file is no longer what was found.
@@ -114,9 +121,6 @@ impl SourceFile {
         error
     }
 }
-
-/// Bytes that a reader of text asks for at a time.
-pub(crate) const BUFFER: usize = 256 << 10;
 
 /// Whether the name is that of a compressed file.
 pub(crate) fn is_gzip(name: &str) -> bool {

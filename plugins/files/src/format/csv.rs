@@ -4,7 +4,7 @@
 //! for each scan, into columns of these types. An empty field is null.
 
 use std::collections::HashSet;
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use arrow::csv::ReaderBuilder;
@@ -15,7 +15,7 @@ use super::csv_records::{Record, Records, invalid};
 use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows};
 use crate::config::Options;
 use crate::infer::Kinds;
-use crate::source_file::{BUFFER, SourceFile};
+use crate::source_file::SourceFile;
 
 /// Comma-separated values.
 pub(super) static CSV: Delimited = Delimited { name: "csv", label: "CSV", extension: ["csv"], delimiter: b',' };
@@ -53,7 +53,7 @@ impl Format for Delimited {
 
     fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, options: &Options) -> Result<FileSchema> {
         let delimiter = options.delimiter.unwrap_or(self.delimiter);
-        let records = Records::new(file.open_text(pass.bytes)?, delimiter);
+        let records = Records::new(BufReader::with_capacity(file.buffer(), file.open_text(pass.bytes)?), delimiter);
         inspect_records(pass, records, options).map_err(|e| file.failed(e))
     }
 
@@ -70,7 +70,7 @@ impl Format for Delimited {
             .with_delimiter(options.delimiter.unwrap_or(self.delimiter))
             .with_batch_size(rows)
             .with_projection(plan.columns.clone())
-            .build_buffered(std::io::BufReader::with_capacity(BUFFER, file.open_text(&plan.bytes)?))?;
+            .build_buffered(BufReader::with_capacity(file.buffer(), file.open_text(&plan.bytes)?))?;
         let file = file.clone();
         Ok(Box::new(reader.map(move |batch| batch.map_err(|e| file.failed(readable(e.into()))))))
     }
@@ -94,7 +94,7 @@ fn readable(mut error: SourceError) -> SourceError {
     error
 }
 
-fn inspect_records<R: Read>(pass: &Pass<'_>, mut records: Records<R>, options: &Options) -> Result<FileSchema> {
+fn inspect_records<R: BufRead>(pass: &Pass<'_>, mut records: Records<R>, options: &Options) -> Result<FileSchema> {
     let Some(first) = records.next()? else {
         return Ok(FileSchema { schema: Arc::new(Schema::empty()), rows: Some(0) });
     };

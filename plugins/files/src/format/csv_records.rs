@@ -3,12 +3,10 @@
 //! One stray quote makes the rest of a file a single field. So a record has a greatest length here, and
 //! the file that exceeds it is refused with the line in which the record began.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufRead;
 
 use csv_core::ReadRecordResult;
 use plugin_sdk::{Result, SourceError};
-
-use crate::source_file::BUFFER;
 
 /// The longest record, in bytes.
 const MAX_RECORD: usize = 32 << 20;
@@ -18,7 +16,7 @@ const MAX_FIELDS: usize = 100_000;
 
 /// Reads records.
 pub(super) struct Records<R> {
-    input: BufReader<R>,
+    input: R,
     core: csv_core::Reader,
     data: Vec<u8>,
     ends: Vec<usize>,
@@ -49,11 +47,11 @@ impl Record<'_> {
     }
 }
 
-impl<R: Read> Records<R> {
+impl<R: BufRead> Records<R> {
     /// The records of a text.
     pub(super) fn new(input: R, delimiter: u8) -> Self {
         Self {
-            input: BufReader::with_capacity(BUFFER, input),
+            input,
             core: csv_core::ReaderBuilder::new().delimiter(delimiter).build(),
             data: vec![0; 4096],
             ends: vec![0; 64],

@@ -14,7 +14,7 @@ use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
 use super::{FileSchema, Format, MAX_BATCH_ROWS, Pass, ReadPlan, Typing};
 use crate::config::Options;
-use crate::source_file::{BUFFER, Counted, SourceFile};
+use crate::source_file::{Counted, SourceFile};
 
 const FILE_MAGIC: &[u8; 6] = b"ARROW1";
 const FEATHER_1_MAGIC: &[u8; 4] = b"FEA1";
@@ -60,7 +60,7 @@ impl Format for Ipc {
 }
 
 fn open(file: &SourceFile, bytes: &Arc<AtomicU64>, columns: Option<Vec<usize>>) -> Result<Reader> {
-    let mut input = BufReader::with_capacity(BUFFER, file.open(bytes)?);
+    let mut input = BufReader::with_capacity(file.buffer(), file.open(bytes)?);
     let mut magic = Vec::new();
     let outcome = input.by_ref().take(6).read_to_end(&mut magic).and_then(|_| input.seek(SeekFrom::Start(0)));
     outcome.map_err(|e| file.failed(e))?;

@@ -16,7 +16,7 @@ use super::json_rows::{self, Guess};
 use super::json_text::TextDecoders;
 use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows};
 use crate::config::Options;
-use crate::source_file::{BUFFER, SourceFile};
+use crate::source_file::SourceFile;
 
 /// A document that is an array of objects.
 pub(super) static JSON: Json = Json { name: "json", label: "JSON", extensions: &["json"] };
@@ -49,7 +49,7 @@ impl Format for Json {
     }
 
     fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, options: &Options) -> Result<FileSchema> {
-        let reader = BufReader::with_capacity(BUFFER, file.open_text(pass.bytes)?);
+        let reader = BufReader::with_capacity(file.buffer(), file.open_text(pass.bytes)?);
         let (columns, rows) = json_rows::inspect(pass, reader).map_err(|e| file.failed(e))?;
         let field = |(name, guess): (&str, &Guess)| {
             let data_type = options.types.get(name).cloned().unwrap_or_else(|| guess.data_type());
@@ -67,7 +67,7 @@ impl Format for Json {
             .with_flatten(true)
             .with_batch_size(rows.min(MAX_ROWS))
             .with_decoder_factory(Arc::new(TextDecoders))
-            .build(BufReader::with_capacity(BUFFER, file.open_text(&plan.bytes)?))?;
+            .build(BufReader::with_capacity(file.buffer(), file.open_text(&plan.bytes)?))?;
         let file = file.clone();
         Ok(Box::new(reader.map(move |batch| {
             let batch = batch.map_err(|e| file.failed(e))?;

@@ -30,6 +30,9 @@ pub(crate) const FORMATS: &[&dyn Format] =
 /// The most rows in a batch.
 pub(crate) const MAX_BATCH_ROWS: usize = 64 << 10;
 
+/// However wide a table is, its batches have room for so many rows.
+const MIN_BATCH_ROWS: usize = 256;
+
 /// One kind of file.
 pub(crate) trait Format: Send + Sync {
     /// Its name in a configuration and in the names of datasets.
@@ -125,13 +128,15 @@ pub(crate) fn of_file(name: &str) -> Option<&'static dyn Format> {
     (is_readable && !stem.is_empty()).then_some(format)
 }
 
-/// How many rows to put in a batch, so that neither wide tables nor long rows make it large.
+/// How many rows to put in a batch, so that neither wide tables nor long rows make it large; readers
+/// reserve memory for all of them, so a short file is not given more than it has.
 pub(crate) fn batch_rows(columns: usize, rows: Option<u64>, bytes: u64) -> usize {
     const CELLS: usize = 1 << 20;
     const BYTES: u64 = 16 << 20;
     let by_cells = CELLS / columns.max(1);
     let by_bytes = rows.map_or(u64::MAX, |rows| BYTES / (bytes / rows.max(1)).max(1));
-    by_cells.min(usize::try_from(by_bytes).unwrap_or(usize::MAX)).clamp(256, MAX_BATCH_ROWS)
+    let known = by_bytes.min(rows.unwrap_or(u64::MAX));
+    by_cells.min(usize::try_from(known).unwrap_or(usize::MAX)).clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS)
 }
 
 #[cfg(test)]
@@ -165,7 +170,8 @@ mod tests {
         assert_eq!(batch_rows(4, None, 0), MAX_BATCH_ROWS);
         assert_eq!(batch_rows(1024, None, 0), 1024);
         assert_eq!(batch_rows(1_000_000, None, 0), 256);
-        assert_eq!(batch_rows(2, Some(1000), 16_384_000), 1024);
-        assert_eq!(batch_rows(2, Some(0), 0), MAX_BATCH_ROWS);
+        assert_eq!(batch_rows(2, Some(10_000), 163_840_000), 1024);
+        assert_eq!(batch_rows(2, Some(5_000), 10_000), 5_000);
+        assert_eq!(batch_rows(2, Some(0), 0), MIN_BATCH_ROWS);
     }
 }
