@@ -5,6 +5,7 @@
 //! where the file has none, cast where its type is another); the rows that match; the projection, in
 //! its order. At most one batch is held at a time.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -78,6 +79,9 @@ struct TableScan {
     is_done: bool,
 }
 
+/// The columns of a file by name.
+type OwnColumns<'a> = HashMap<&'a str, usize>;
+
 /// The file that is being read.
 struct Current {
     batches: BatchIter,
@@ -126,25 +130,26 @@ impl TableScan {
     }
 
     fn open(&self, part: &Part, index: usize) -> Result<Current> {
-        let fields = part.columns.schema.fields();
-        let in_file: Vec<Option<usize>> =
-            self.shape.needed.iter().map(|&c| self.shape.find(c, &part.columns.schema)).collect();
-        let mut columns: Vec<usize> = in_file.iter().flatten().copied().collect();
-        columns.sort_unstable();
-        columns.dedup();
-        let wanted_as = |column: &usize| -> FieldRef {
-            let name = fields[*column].name();
-            self.shape.schema.fields().find(name).map_or_else(|| fields[*column].clone(), |(_, f)| f.clone())
-        };
+        let shape = &self.shape;
+        let own: OwnColumns<'_> =
+            part.columns.schema.fields().iter().enumerate().map(|(i, field)| (field.name().as_str(), i)).collect();
+        let in_file: Vec<Option<usize>> = shape.needed.iter().map(|&column| shape.find(column, &own)).collect();
+        let mut wanted: Vec<(usize, &FieldRef)> = in_file
+            .iter()
+            .zip(&shape.needed)
+            .filter_map(|(own, &column)| Some(((*own)?, &shape.schema.fields()[column])))
+            .collect();
+        wanted.sort_unstable_by_key(|(own, _)| *own);
+        let format = self.table.entry.format;
         let plan = ReadPlan {
-            fields: columns.iter().map(wanted_as).collect(),
-            filters: self.shape.filters_on(&part.columns.schema, self.table.entry.format.typing()),
+            columns: wanted.iter().map(|(own, _)| *own).collect(),
+            fields: wanted.iter().map(|(_, field)| Arc::clone(field)).collect(),
+            filters: shape.filters_on(&part.columns.schema, &own, format.typing()),
+            limit: self.limit.filter(|_| shape.filters.is_empty()),
             bytes: Arc::clone(&self.bytes),
             file: part.columns.clone(),
-            columns,
         };
         let places = in_file.iter().map(|c| c.and_then(|c| plan.columns.binary_search(&c).ok())).collect();
-        let format = self.table.entry.format;
         let batches =
             format.read(&self.ctx, &part.file, &self.table.entry.options, &plan).map_err(|e| part.file.failed(e))?;
         Ok(Current { batches, places, part: index })
@@ -174,24 +179,21 @@ impl TableScan {
 
 impl Shape {
     /// The column of a file that is the dataset's column of this index.
-    fn find(&self, column: usize, file: &Schema) -> Option<usize> {
-        file.fields().find(self.schema.field(column).name()).map(|(i, _)| i)
+    fn find(&self, column: usize, own: &OwnColumns<'_>) -> Option<usize> {
+        own.get(self.schema.field(column).name().as_str()).copied()
     }
 
     /// The filters in terms of a file that stores the same types.
-    fn filters_on(&self, file: &Schema, typing: Typing) -> Vec<Filter> {
+    fn filters_on(&self, file: &Schema, own: &OwnColumns<'_>, typing: Typing) -> Vec<Filter> {
         if typing == Typing::Inferred {
             return Vec::new();
         }
-        let same_type =
-            |column: usize, own: usize| self.schema.field(column).data_type() == file.field(own).data_type();
-        self.filters
-            .iter()
-            .filter_map(|f| {
-                let own = self.find(f.column, file).filter(|own| same_type(f.column, *own))?;
-                Some(Filter { column: own, ..f.clone() })
-            })
-            .collect()
+        let in_file = |filter: &Filter| {
+            let column = self.find(filter.column, own)?;
+            let is_same = self.schema.field(filter.column).data_type() == file.field(column).data_type();
+            is_same.then(|| Filter { column, ..filter.clone() })
+        };
+        self.filters.iter().filter_map(in_file).collect()
     }
 
     /// The needed columns of the dataset, from a batch of a file.

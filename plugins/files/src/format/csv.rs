@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
 use super::csv_records::{Record, Records, invalid};
-use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows};
+use super::{FileSchema, Format, Pass, ReadPlan, Typing};
 use crate::config::Options;
 use crate::infer::Kinds;
 use crate::source_file::SourceFile;
@@ -64,7 +64,7 @@ impl Format for Delimited {
         for (&column, field) in plan.columns.iter().zip(&plan.fields) {
             fields[column] = Field::new(field.name(), field.data_type().clone(), true);
         }
-        let rows = batch_rows(fields.len(), plan.file.rows, file.stamp.size);
+        let rows = plan.batch_rows(fields.len(), file.stamp.size);
         let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_header(options.header)
             .with_delimiter(options.delimiter.unwrap_or(self.delimiter))

@@ -14,7 +14,7 @@ use plugin_sdk::{BatchIter, Context, Result};
 
 use super::json_rows::{self, Guess};
 use super::json_text::TextDecoders;
-use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows};
+use super::{FileSchema, Format, Pass, ReadPlan, Typing};
 use crate::config::Options;
 use crate::source_file::SourceFile;
 
@@ -62,7 +62,7 @@ impl Format for Json {
     fn read(&self, _: &Context, file: &SourceFile, _: &Options, plan: &ReadPlan) -> Result<BatchIter> {
         let fields: Fields = plan.fields.iter().map(|f| Arc::new(f.as_ref().clone().with_nullable(true))).collect();
         let is_empty = fields.is_empty();
-        let rows = batch_rows(plan.file.schema.fields().len(), plan.file.rows, file.stamp.size);
+        let rows = plan.batch_rows(plan.file.schema.fields().len(), file.stamp.size);
         let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_flatten(true)
             .with_batch_size(rows.min(MAX_ROWS))

@@ -106,8 +106,18 @@ pub(crate) struct ReadPlan {
     pub(crate) fields: Vec<FieldRef>,
     /// Conditions on columns of the file of its own types, all of which a row must meet to be of use.
     pub(crate) filters: Vec<Filter>,
+    /// How many rows will do, if not all are wanted.
+    pub(crate) limit: Option<u64>,
     /// Where the bytes that are read are counted.
     pub(crate) bytes: Arc<AtomicU64>,
+}
+
+impl ReadPlan {
+    /// How many rows to put in a batch of so many columns, out of a file of so many bytes.
+    fn batch_rows(&self, columns: usize, bytes: u64) -> usize {
+        let limit = self.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_BATCH_ROWS);
+        batch_rows(columns, self.file.rows, bytes).min(limit.max(MIN_BATCH_ROWS))
+    }
 }
 
 /// The format of a name in a configuration.
@@ -130,7 +140,7 @@ pub(crate) fn of_file(name: &str) -> Option<&'static dyn Format> {
 
 /// How many rows to put in a batch, so that neither wide tables nor long rows make it large; readers
 /// reserve memory for all of them, so a short file is not given more than it has.
-pub(crate) fn batch_rows(columns: usize, rows: Option<u64>, bytes: u64) -> usize {
+fn batch_rows(columns: usize, rows: Option<u64>, bytes: u64) -> usize {
     const CELLS: usize = 1 << 20;
     const BYTES: u64 = 16 << 20;
     let by_cells = CELLS / columns.max(1);

@@ -11,7 +11,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
-use super::{FileSchema, Format, Pass, ReadPlan, Typing, batch_rows, prune};
+use super::{FileSchema, Format, Pass, ReadPlan, Typing, prune};
 use crate::config::Options;
 use crate::source_file::{Counted, SourceFile};
 
@@ -49,7 +49,7 @@ impl Format for Parquet {
         let groups = prune::row_groups(&metadata, &plan.filters);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata)
             .with_projection(mask)
-            .with_batch_size(batch_rows(plan.columns.len(), plan.file.rows, 0));
+            .with_batch_size(plan.batch_rows(plan.columns.len(), 0));
         if let Some(groups) = groups {
             builder = builder.with_row_groups(groups);
         }
