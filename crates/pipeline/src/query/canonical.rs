@@ -20,10 +20,10 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use arrow::datatypes::Schema;
 
-use super::bind::ascending_distinct;
 use super::bound::{BoundExpr, BoundQuery, Predicate, PredicateOp};
+use super::column::ascending_distinct;
 use super::print::push_expr;
-use super::{Comparison, Direction, Expr, Nulls, OrderBy, Query, Test, Truth, value};
+use super::{Comparison, Direction, Expr, Nulls, OrderBy, Query, Test, Truth, text};
 
 impl BoundQuery {
     /// The canonical text: a percent-encoded query string that two spellings of one question share, and that parses to an
@@ -141,9 +141,9 @@ impl Predicate {
     fn to_expr(&self, schema: &Schema) -> Expr {
         use PredicateOp::*;
         let column = schema.field(self.column).name();
-        let one = || value::text(&self.values, 0);
+        let one = || text::text(&self.values, 0);
         let many = || {
-            let mut texts: Vec<String> = (0..self.values.len()).map(|at| value::text(&self.values, at)).collect();
+            let mut texts: Vec<String> = (0..self.values.len()).map(|at| text::text(&self.values, at)).collect();
             // The two zeros have one text, and so have the NaNs; the value that comes of it stands for both.
             let mut seen = std::collections::HashSet::new();
             texts.retain(|text| seen.insert(text.clone()));

@@ -12,7 +12,8 @@
 //! Spaces before an item, a name or a value are skipped.
 
 use super::error::{QueryErrorKind, Result, cut};
-use super::parse::{is_operator, single, too_many_conditions, unknown_operator};
+use super::operator::{is_operator, single, unknown_operator};
+use super::parse::too_many_conditions;
 use super::{Expr, Limits, QueryError, Test};
 
 /// Reads the text of one parameter from its beginning.

@@ -21,13 +21,16 @@
 mod bind;
 mod bound;
 mod canonical;
+mod column;
 pub mod dashboard;
 mod error;
 mod logic;
 mod number;
+mod operator;
 pub mod params;
 mod parse;
 mod print;
+mod text;
 mod value;
 
 use arrow::datatypes::SchemaRef;

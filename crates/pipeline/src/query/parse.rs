@@ -5,14 +5,10 @@
 //! it stands, to its end: `name=eq.a,"b"` compares with the text `a,"b"`. Quotes mean something only where commas and
 //! parentheses do: in lists and in logic trees.
 
-use super::error::{QueryErrorKind, did_you_mean};
+use super::error::QueryErrorKind;
 use super::logic::Reader;
-use super::{
-    Comparison, Direction, Expr, Limits, Nulls, OrderBy, Query, QueryError, Result, Rules, Test, Truth, params,
-};
-
-/// The operators, for a message.
-const OPERATORS: [&str; 10] = ["eq", "neq", "gt", "gte", "lt", "lte", "in", "is", "like", "ilike"];
+use super::operator::{example, is_operator, no_operator, single};
+use super::{Direction, Expr, Limits, Nulls, OrderBy, Query, QueryError, Result, Rules, Test, params};
 
 impl Query {
     /// Reads a raw, percent-encoded query string.
@@ -226,7 +222,7 @@ fn condition(column: &str, value: &str) -> Result<Expr> {
 
 fn test(column: &str, whole: &str, rest: &str) -> Result<Test> {
     let (operator, operand) = rest.split_once('.').map_or((rest, None), |(op, operand)| (op, Some(operand)));
-    if !OPERATORS.contains(&operator) {
+    if !is_operator(operator) {
         return Err(no_operator(column, whole, rest));
     }
     let Some(operand) = operand else {
@@ -244,123 +240,5 @@ fn test(column: &str, whole: &str, rest: &str) -> Result<Test> {
             Ok(Test::In(items))
         }
         _ => single(column, operator, operand.to_owned()),
-    }
-}
-
-/// The test of an operator that takes one value.
-pub(super) fn single(parameter: &str, operator: &str, value: String) -> Result<Test> {
-    let comparison = match operator {
-        "eq" => Comparison::Eq,
-        "neq" => Comparison::NotEq,
-        "gt" => Comparison::Gt,
-        "gte" => Comparison::GtEq,
-        "lt" => Comparison::Lt,
-        "lte" => Comparison::LtEq,
-        "like" => return Ok(Test::Like(value)),
-        "ilike" => return Ok(Test::ILike(value)),
-        "is" => return truth(parameter, &value).map(Test::Is),
-        other => return Err(unknown_operator(parameter, &value, other)),
-    };
-    Ok(Test::Compare(comparison, value))
-}
-
-fn truth(parameter: &str, value: &str) -> Result<Truth> {
-    Ok(match value.to_ascii_lowercase().as_str() {
-        "null" => Truth::Null,
-        "not_null" => Truth::NotNull,
-        "true" => Truth::True,
-        "false" => Truth::False,
-        "unknown" => Truth::Unknown,
-        _ => {
-            let message = "'is' takes null, not_null, true, false or unknown";
-            return Err(QueryError::new(QueryErrorKind::BadValue, parameter, value, message)
-                .with_hint(format!("to compare with a value, write {parameter}=eq.{}", super::error::cut(value))));
-        }
-    })
-}
-
-/// Whether `operator` is one of the language.
-pub(super) fn is_operator(operator: &str) -> bool {
-    OPERATORS.contains(&operator)
-}
-
-/// The error of a word that stands where an operator should.
-pub(super) fn unknown_operator(parameter: &str, value: &str, operator: &str) -> QueryError {
-    let message = format!("unknown operator '{}'", super::error::cut(operator));
-    let hint = suggested(operator).unwrap_or_else(|| format!("the operators are {}", OPERATORS.join(", ")));
-    QueryError::new(QueryErrorKind::UnknownOperator, parameter, value, message).with_hint(hint)
-}
-
-/// `status=open` and `year=gtr.5`: which of the two it is shows in the text before the first dot.
-fn no_operator(column: &str, whole: &str, rest: &str) -> QueryError {
-    let negation = if rest.len() < whole.len() { "not." } else { "" };
-    let literal = format!("{column}={negation}eq.{}", super::error::cut(rest));
-    match rest.split_once('.') {
-        Some((word, _)) if is_like_an_operator(word) => {
-            let error = unknown_operator(column, whole, word);
-            let hint = format!("{}; to compare with that text, write {literal}", error.hint().unwrap_or_default());
-            error.with_hint(hint)
-        }
-        _ => QueryError::new(
-            QueryErrorKind::MissingOperator,
-            column,
-            whole,
-            format!("'{}' has no operator", super::error::cut(column)),
-        )
-        .with_hint(format!("write {literal}")),
-    }
-}
-
-/// Words that other tools, or PostgREST itself, know as operators.
-const FOREIGN: [(&str, &str); 27] = [
-    ("ge", "gte"),
-    ("le", "lte"),
-    ("ne", "neq"),
-    ("min", "gte"),
-    ("max", "lte"),
-    ("equals", "eq"),
-    ("equal", "eq"),
-    ("greater", "gt"),
-    ("less", "lt"),
-    ("contains", "ilike"),
-    ("startswith", "like"),
-    ("endswith", "like"),
-    ("between", "gte"),
-    ("match", "like"),
-    ("imatch", "ilike"),
-    ("isdistinct", "neq"),
-    ("fts", "ilike"),
-    ("plfts", "ilike"),
-    ("phfts", "ilike"),
-    ("wfts", "ilike"),
-    ("cs", "in"),
-    ("cd", "in"),
-    ("ov", "in"),
-    ("any", "in"),
-    ("not", "neq"),
-    ("isnull", "is"),
-    ("notin", "not.in"),
-];
-
-fn is_like_an_operator(word: &str) -> bool {
-    let bare = word.split('(').next().unwrap_or(word);
-    is_operator(bare) || suggested(word).is_some()
-}
-
-fn suggested(word: &str) -> Option<String> {
-    let bare = word.split('(').next().unwrap_or(word).to_ascii_lowercase();
-    if let Some((_, ours)) = FOREIGN.iter().find(|(theirs, _)| *theirs == bare) {
-        return Some(format!("did you mean '{ours}'?"));
-    }
-    did_you_mean(&bare, OPERATORS)
-}
-
-/// A value that shows how an operator is written.
-fn example(operator: &str) -> &'static str {
-    match operator {
-        "in" => "(a,b)",
-        "is" => "null",
-        "like" | "ilike" => "*text*",
-        _ => "value",
     }
 }
