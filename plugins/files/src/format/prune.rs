@@ -45,7 +45,11 @@ fn may_match(metadata: &ArrowReaderMetadata, filter: &Filter) -> Option<Vec<bool
         let rows: Vec<u64> = groups.iter().map(|group| group.num_rows().try_into().unwrap_or(u64::MAX)).collect();
         return Some(by_null_count(&nulls()?, &rows, filter.op));
     }
-    if field.data_type().is_floating() || filter.values.len() > MAX_VALUES {
+    // Old writers ordered texts and unsigned numbers by their bytes as signed ones, and said so.
+    let column = converter.parquet_column_index()?;
+    let is_old =
+        groups.iter().any(|group| group.column(column).statistics().is_some_and(|known| known.is_min_max_deprecated()));
+    if is_old || field.data_type().is_floating() || filter.values.len() > MAX_VALUES {
         return None;
     }
     let bounds = Bounds { min: converter.row_group_mins(groups).ok()?, max: converter.row_group_maxes(groups).ok()? };
