@@ -1,0 +1,4 @@
+/* A good shared library that has nothing to do with Larder. */
+int answer(void);
+
+int answer(void) { return 42; }
