@@ -17,6 +17,7 @@ use arrow::datatypes::{
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
 
+use super::compact::compacted;
 use super::rows::{Window, is_large, pieces, surviving};
 use super::{EvalError, PIECE_ROWS};
 use crate::query::{BoundOrder, BoundQuery};
@@ -275,7 +276,8 @@ fn gather(
     let batch = |positions: &[Position]| -> Result<RecordBatch, EvalError> {
         let indices: Vec<(usize, usize)> =
             positions.iter().map(|(piece, place)| (*piece as usize, *place as usize)).collect();
-        let columns = arrays.iter().map(|arrays| interleave(arrays, &indices)).collect::<Result<Vec<_>, _>>()?;
+        let columns = arrays.iter().map(|arrays| interleave(arrays, &indices).map(compacted));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(indices.len()));
         Ok(RecordBatch::try_new_with_options(output.clone(), columns, &options)?)
     };

@@ -1,8 +1,9 @@
 //! A query answered from batches that arrive one by one.
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
+use super::compact::compacted;
 use super::rows::{Window, filtered};
 use super::{EvalError, Evaluated, PIECE_ROWS, check_types, evaluate, weight};
 use crate::fetch::Flow;
@@ -104,6 +105,9 @@ impl Streaming {
             piece = piece.slice(start, end.saturating_sub(start));
         }
         if piece.num_rows() > 0 {
+            let columns = piece.columns().iter().cloned().map(compacted).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(piece.num_rows()));
+            let piece = RecordBatch::try_new_with_options(self.narrow.clone(), columns, &options)?;
             self.held_rows += piece.num_rows();
             self.held_bytes += weight::batch_bytes(&piece);
             self.held.push(piece);

@@ -5,7 +5,7 @@ mod oracle;
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, StringViewArray, UInt64Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use proptest::prelude::*;
@@ -102,7 +102,7 @@ struct Large {
 }
 
 static LARGE: LazyLock<Large> = LazyLock::new(|| {
-    let rows = 150_000i64;
+    let rows = 100_000i64;
     let mut state = 1u64;
     let mut next = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -121,7 +121,7 @@ static LARGE: LazyLock<Large> = LazyLock::new(|| {
         Field::new("name", DataType::Utf8, false),
     ]));
     let batch = RecordBatch::try_new(schema.clone(), columns).unwrap();
-    let cuts = [0, 1, 70_000, 70_500, 150_000];
+    let cuts = [0, 1, 70_000, 70_500, 100_000];
     let batches = cuts.windows(2).map(|pair| batch.slice(pair[0], pair[1] - pair[0])).collect();
     Large { n, schema, batches }
 });
@@ -131,7 +131,12 @@ static LARGE: LazyLock<Large> = LazyLock::new(|| {
 fn check_large(params: &str) {
     let Large { n, schema, batches } = &*LARGE;
     let query = parse(params, schema, &Default::default()).unwrap();
-    let answer = evaluate(&query, schema, batches).unwrap();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| evaluate(&query, schema, batches)).unwrap()
+    };
+    let answer = on(3);
+    assert!(on(1).batches() == answer.batches(), "{params}: the number of threads shows");
     let fulfils = |n: &Option<i64>| query.filter().is_none() || n.is_none_or(|n| n >= 3);
     let mut rows: Vec<i64> = (0..).zip(n).filter(|(_, n)| fulfils(n)).map(|(row, _)| row).collect();
     if let Some(key) = query.order().first() {
@@ -163,14 +168,14 @@ fn large_tables_are_answered_as_small_ones_are() {
         for rest in [
             "",
             "limit=10",
-            "limit=10&offset=149000",
+            "limit=10&offset=99000",
             "offset=20000",
             "limit=90000&offset=10",
             "order=n.asc.nullslast",
             "order=n.desc.nullslast&limit=7",
             "order=n.desc.nullslast&limit=70&offset=40000",
             "order=n.asc.nullslast,id&limit=5",
-            "order=n.desc.nullslast,id.asc&offset=149990",
+            "order=n.desc.nullslast,id.asc&offset=99990",
             "order=n.desc.nullslast,id&limit=80000",
             "limit=0",
             "limit=0&order=n",
@@ -199,7 +204,7 @@ fn columns_that_share_a_buffer_are_counted_once() {
         (0..10).map(|at| (format!("c{at}"), Arc::new(numbers.slice(at * 100, 100)) as ArrayRef)).collect();
     let batch = RecordBatch::try_from_iter(shared).unwrap();
     assert_eq!(batch_bytes(&batch), 8_000);
-    let names = arrow::array::StringViewArray::from(vec!["short", "a text of more than twelve bytes", "x"]);
+    let names = StringViewArray::from(vec!["short", "a text of more than twelve bytes", "x"]);
     let batch = RecordBatch::try_from_iter([("v", Arc::new(names.slice(0, 2)) as ArrayRef)]).unwrap();
     assert_eq!(batch_bytes(&batch), 2 * 16 + 32);
 }
@@ -271,4 +276,43 @@ fn a_value_between_two_decimals_is_not_rounded() {
     check("price=in.(1.005,1.010)", &[1]);
     check("price=in.()", &[]);
     check("price=not.in.()", &[0, 1, 2, 3]);
+}
+
+#[test]
+fn a_few_texts_do_not_hold_the_table_that_they_are_from() {
+    let texts =
+        StringViewArray::from_iter_values((0..10_000).map(|at| format!("a text of many bytes, number {at:05}")));
+    let ids = Int64Array::from_iter_values(0..10_000);
+    let columns: [(&str, ArrayRef); 2] = [("id", Arc::new(ids)), ("text", Arc::new(texts))];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let held = |answer: Evaluated| -> usize {
+        let texts = answer.batches().iter().map(|batch| batch.column(1).as_string_view().data_buffers().iter());
+        texts.flatten().map(|buffer| buffer.capacity()).sum()
+    };
+    for params in ["order=id.desc&limit=5", "id=gte.9000&limit=5", "text=like.*00&limit=5&order=text.desc"] {
+        let query = parse(params, &batch.schema(), &Default::default()).unwrap();
+        let mut streaming = Streaming::new(&query);
+        let _ = streaming.push(&batch).unwrap();
+        assert!(held(streaming.finish().unwrap()) < 4_096, "{params}");
+    }
+}
+
+#[test]
+fn the_longest_patterns_are_evaluated() {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["a".repeat(5_000), "b".to_owned(), "A%_\n".to_owned()]));
+    let batch =
+        RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![0, 1, 2])) as ArrayRef), ("s", texts)]);
+    let batch = batch.unwrap();
+    let check = |operator: &str, pattern: &str, expected: &[i64]| {
+        let value = format!("{operator}.{pattern}");
+        let query = crate::query::parse_pairs([("s", value.as_str())], &batch.schema(), &Default::default()).unwrap();
+        assert_eq!(ids(&evaluate(&query, &batch.schema(), std::slice::from_ref(&batch)).unwrap()), expected, "{value}");
+    };
+    check("like", &"a*".repeat(512), &[0]);
+    check("ilike", &"_*".repeat(512), &[0]);
+    check("ilike", &"É*".repeat(341), &[]);
+    check("like", &"_".repeat(1_024), &[]);
+    check("like", "A\\%\\_*", &[2]);
+    check("like", "A\\*_\n", &[2]);
+    check("like", "*%", &[0, 1, 2]);
 }
