@@ -1,2 +1,47 @@
-//! Benchmarks.
-fn main() {}
+//! Benchmarks. Each prints what it measured, a ratio against a limit or a peer from the same run, and
+//! the goal beside it. None is a test: machines differ, ratios less so.
+//!
+//! `cargo xtask bench` builds everything in release first; the numbers mean nothing otherwise.
+#![forbid(unsafe_code)]
+
+mod constant;
+mod http;
+mod idle;
+mod pipeline;
+mod plugins;
+mod report;
+mod server;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+benchmarks:
+  http       cached hits and 304s against a handler of constant bytes (needs wrk); then idle
+  pipeline   a query on a cached table of a million rows
+  plugins    scans through a worker process: 1 GB of numbers, of strings; nine rows
+  idle       memory of a server that does nothing
+  all        every one of them";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match args.first().map(String::as_str) {
+        Some("http") => http::run().and_then(|()| idle::run()),
+        Some("pipeline") => pipeline::run(),
+        Some("plugins") => plugins::run(),
+        Some("idle") => idle::run(),
+        Some("all") => http::run().and_then(|()| pipeline::run()).and_then(|()| plugins::run()).and_then(|()| idle::run()),
+        // Runs in a process of its own, so that peer and server are alike.
+        Some("constant-server") => constant::serve(&args[1..]),
+        _ => {
+            println!("{HELP}");
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: failed to {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `larder serve`: from the settings to a running server, and what a person sees of it.
+
+use std::collections::HashSet;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use clap::ArgMatches;
+use plugin_host::{PluginState, PluginStatus};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+
+use crate::config::{Config, LogFormat};
+use crate::home::{Home, reachable};
+use crate::start;
+use crate::state::AppState;
+
+/// How often the plugins are looked at while they start.
+const TICK: Duration = Duration::from_millis(20);
+
+pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
+    let layers = super::layers(args)?;
+    let config = Config::resolve(&layers)?;
+    start_log(&config)?;
+    for name in layers.unknown_environment() {
+        tracing::warn!(variable = %name, "{name} is set, but there is no such setting");
+    }
+    let home = Home::open(&config.home).with_context(|| format!("use the home '{}'", config.home.display()))?;
+    let listener = TcpListener::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
+    let address = listener.local_addr().context("listen")?;
+    if !address.ip().is_loopback() {
+        tracing::warn!("listening on {address} without keys and TLS: whoever reaches it may read everything");
+    }
+    let state = start::prepare(config, &home, address).context("start the server")?;
+    let served = actix_web::rt::System::new().block_on(async {
+        let signals = signals().context("listen for signals")?;
+        let starting = {
+            let state = Arc::clone(&state);
+            std::thread::Builder::new().name("start".into()).spawn(move || {
+                start_plugins(&state);
+                if let Err(error) = home.announce(address) {
+                    tracing::warn!(error = %error, "the home does not say where the server is: {error}");
+                }
+                greet(&state, address);
+                home
+            })
+        };
+        let starting = starting.context("start a thread")?;
+        crate::run(listener, Arc::clone(&state), signals).await.context("serve")?;
+        state.plugins.shutdown();
+        // The home is let go only now, after the last of its users.
+        drop(starting.join().map_err(|_| anyhow!("start the plugins: the thread panicked"))?);
+        anyhow::Ok(())
+    });
+    served
+}
+
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("configure log = '{}'", config.log))?;
+    let builder: SubscriberBuilder<_, _, EnvFilter, _> =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(true);
+    match config.log_format {
+        LogFormat::Text => {
+            builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init();
+        }
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}
+
+/// Ready on SIGTERM or Ctrl-C.
+fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Loads the plugins, with a line for each as it is settled.
+fn start_plugins(state: &Arc<AppState>) {
+    println!("larder {}", env!("CARGO_PKG_VERSION"));
+    let started = Instant::now();
+    let (mut told, mut done) = (HashSet::new(), false);
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| start::load_plugins(state));
+        while !done {
+            done = loading.is_finished();
+            for status in state.plugins.statuses() {
+                if status.state != PluginState::Starting && told.insert(status.name.clone()) {
+                    println!("  {}", line(&status, started.elapsed()));
+                }
+            }
+            if !done {
+                std::thread::sleep(TICK);
+            }
+        }
+    });
+    if told.is_empty() {
+        println!("  no plugins in {}: copy libraries into it at any time", state.config.plugins.display());
+    }
+}
+
+fn line(status: &PluginStatus, after: Duration) -> String {
+    let failure = status.steps.iter().find(|step| !step.ok);
+    let outcome = match failure {
+        Some(step) if status.state != PluginState::Loaded => format!("{}: {}", step.name, step.detail),
+        _ if status.datasets.len() == 1 => "1 dataset".to_owned(),
+        _ => format!("{} datasets", status.datasets.len()),
+    };
+    format!("plugin {:<14} {:<10} {outcome} ({:.1} s)", status.name, status.state.name(), after.as_secs_f64())
+}
+
+fn greet(state: &AppState, address: std::net::SocketAddr) {
+    let url = format!("http://{}", reachable(address));
+    println!("ready: {} datasets", state.pipeline.catalog().datasets().len());
+    println!("  documentation  {url}/docs");
+    println!("  datasets       {url}/api/v1/datasets");
+    println!("  plugin folder  {}", state.config.plugins.display());
+    println!("listening on {url}");
+}

@@ -1,0 +1,129 @@
+//! A result as it is sent: encoded, compressed, with its header values made once.
+
+use std::io::Write;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::web::Bytes;
+use pipeline::AnswerFrom;
+
+use super::negotiate::Coding;
+
+/// Bodies below this many bytes are not worth compressing.
+const MIN_COMPRESSED_BYTES: usize = 200;
+/// The usual middle of gzip: smaller than level 1 by a fifth, at a cost that is paid once.
+const GZIP_LEVEL: u32 = 6;
+/// zstd's default.
+const ZSTD_LEVEL: i32 = 3;
+
+/// A ready answer.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// What is sent.
+    pub bytes: Bytes,
+    /// Strong validator of this representation.
+    pub etag: HeaderValue,
+    /// Media type.
+    pub content_type: &'static str,
+    /// Coding, unless identity.
+    pub content_encoding: Option<&'static str>,
+    /// `max-age` of the dataset's policy.
+    pub cache_control: HeaderValue,
+    made_from: AnswerFrom,
+}
+
+impl Body {
+    /// Compresses `bytes` where that makes them smaller, and makes the header values.
+    pub fn new(
+        bytes: Vec<u8>,
+        content_type: &'static str,
+        coding: Coding,
+        max_age_secs: u64,
+        made_from: AnswerFrom,
+    ) -> Self {
+        let compressed = compress(&bytes, coding).filter(|smaller| smaller.len() < bytes.len());
+        let content_encoding = compressed.is_some().then(|| coding.name());
+        let bytes = Bytes::from(compressed.unwrap_or(bytes));
+        let etag = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&bytes));
+        Self {
+            etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
+            cache_control: HeaderValue::try_from(format!("max-age={max_age_secs}"))
+                .unwrap_or(HeaderValue::from_static("no-cache")),
+            bytes,
+            content_type,
+            content_encoding,
+            made_from,
+        }
+    }
+
+    /// Where the data came from when the body was made.
+    pub fn made_from(&self) -> AnswerFrom {
+        self.made_from
+    }
+
+    /// What the body weighs in a cache: its bytes and its struct with the header values.
+    pub fn weight(&self) -> u64 {
+        (self.bytes.len() + self.etag.len() + self.cache_control.len() + size_of::<Self>()) as u64
+    }
+
+    /// Whether an `If-None-Match` header names this body: RFC 9110, section 13.1.2.
+    pub fn matches(&self, if_none_match: &HeaderValue) -> bool {
+        let Ok(list) = if_none_match.to_str() else { return false };
+        list.split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes())
+    }
+}
+
+/// `None` for identity, for tiny bodies, and when a coder fails (which it cannot on memory).
+fn compress(bytes: &[u8], coding: Coding) -> Option<Vec<u8>> {
+    if bytes.len() < MIN_COMPRESSED_BYTES {
+        return None;
+    }
+    match coding {
+        Coding::Identity => None,
+        Coding::Gzip => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL));
+            encoder.write_all(bytes).ok()?;
+            encoder.finish().ok()
+        }
+        Coding::Zstd => zstd::bulk::compress(bytes, ZSTD_LEVEL).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compressed_body_gives_back_its_bytes_and_has_a_tag_of_its_own() {
+        let text = b"region,amount\n".repeat(100);
+        let plain = Body::new(text.clone(), "text/csv", Coding::Identity, 60, AnswerFrom::Cache);
+        let gzip = Body::new(text.clone(), "text/csv", Coding::Gzip, 60, AnswerFrom::Cache);
+        let zstd = Body::new(text.clone(), "text/csv", Coding::Zstd, 60, AnswerFrom::Cache);
+        assert_eq!(plain.content_encoding, None);
+        assert_eq!((gzip.content_encoding, zstd.content_encoding), (Some("gzip"), Some("zstd")));
+        let mut unpacked = Vec::new();
+        std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip.bytes[..]), &mut unpacked).unwrap();
+        assert_eq!(unpacked, text);
+        assert_eq!(zstd::decode_all(&zstd.bytes[..]).unwrap(), text);
+        assert!(plain.etag != gzip.etag && gzip.etag != zstd.etag);
+    }
+
+    #[test]
+    fn small_or_incompressible_bodies_are_sent_as_they_are() {
+        assert_eq!(
+            Body::new(b"[]".to_vec(), "application/json", Coding::Gzip, 1, AnswerFrom::Cache).content_encoding,
+            None
+        );
+    }
+
+    #[test]
+    fn if_none_match_takes_lists_weak_tags_and_the_star() {
+        let body = Body::new(b"[]".to_vec(), "application/json", Coding::Identity, 1, AnswerFrom::Cache);
+        let tag = body.etag.to_str().unwrap();
+        for yes in [tag.to_owned(), format!("\"x\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
+            assert!(body.matches(&HeaderValue::try_from(&yes).unwrap()), "{yes}");
+        }
+        assert!(!body.matches(&HeaderValue::from_static("\"x\"")));
+    }
+}

@@ -1,0 +1,316 @@
+//! The JSON that clients see. Domain types never go over the wire themselves.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// All datasets.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatasetList {
+    /// The datasets, by name.
+    pub datasets: Vec<DatasetSummary>,
+    /// Grows whenever the list, a schema or a policy changes.
+    pub generation: u64,
+}
+
+/// One dataset of the list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatasetSummary {
+    /// Its name.
+    #[schema(example = "sector_analysis")]
+    pub name: String,
+    /// What it holds.
+    pub description: String,
+    /// Name of the source that offers it.
+    #[schema(example = "files")]
+    pub source: String,
+    /// How many columns it has.
+    pub columns: usize,
+    /// How many rows the cached table has; null while none is cached.
+    pub rows: Option<u64>,
+    /// How many bytes the cached table takes; null while none is cached.
+    pub bytes: Option<u64>,
+    /// Seconds since the scan behind the cached table began; null while none is cached.
+    pub age_seconds: Option<f64>,
+    /// Why it cannot be served; only there when it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Where to go from here.
+    pub links: Links,
+}
+
+/// Addresses of a dataset.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Links {
+    /// The dataset.
+    #[serde(rename = "self")]
+    pub this: String,
+    /// Its rows.
+    pub rows: String,
+}
+
+impl Links {
+    /// The addresses of the dataset called `name`.
+    pub fn of(name: &str) -> Self {
+        Self { this: format!("/api/v1/datasets/{name}"), rows: format!("/api/v1/datasets/{name}/rows") }
+    }
+}
+
+/// One dataset in full.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DatasetDetail {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub description: String,
+    /// Where it comes from.
+    pub source: SourceRef,
+    /// Its columns.
+    pub schema: SchemaDto,
+    /// How many rows the cached table has; null while none is cached.
+    pub rows: Option<u64>,
+    /// How many bytes the cached table takes; null while none is cached.
+    pub bytes: Option<u64>,
+    /// When the scan behind the cached table began, RFC 3339; null while none is cached.
+    pub loaded_at: Option<String>,
+    /// Seconds since then.
+    pub age_seconds: Option<f64>,
+    /// What is kept now: `table` or `query`.
+    pub mode: String,
+    /// How it is kept.
+    pub policy: PolicyDto,
+    /// Where to go from here.
+    pub links: Links,
+}
+
+/// The source of a dataset.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SourceRef {
+    /// Name of the instance.
+    pub name: String,
+    /// File name of its library.
+    pub plugin: String,
+    /// Version of the library.
+    pub version: String,
+}
+
+/// The columns of a dataset.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SchemaDto {
+    /// The columns, in order.
+    pub fields: Vec<FieldDto>,
+}
+
+/// A column.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldDto {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type.
+    #[schema(example = "Int64")]
+    pub r#type: String,
+    /// Whether it may hold nulls.
+    pub nullable: bool,
+    /// What it holds, if the source says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Its unit, if the source says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+impl FieldDto {
+    /// A column of an Arrow schema.
+    pub fn of(field: &arrow::datatypes::Field) -> Self {
+        let metadata = |key: &str| field.metadata().get(key).cloned();
+        Self {
+            name: field.name().clone(),
+            r#type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+            description: metadata("description"),
+            unit: metadata("unit"),
+        }
+    }
+}
+
+/// How a dataset is kept.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PolicyDto {
+    /// How long data is served before it is loaded again.
+    pub ttl_seconds: f64,
+    /// How long a load may take.
+    pub load_timeout_seconds: f64,
+    /// The most bytes that its table or one result may take.
+    pub max_bytes: u64,
+    /// `table`, `query` or `auto`.
+    pub mode: String,
+}
+
+impl From<&pipeline::Policy> for PolicyDto {
+    fn from(policy: &pipeline::Policy) -> Self {
+        Self {
+            ttl_seconds: policy.ttl.as_secs_f64(),
+            load_timeout_seconds: policy.load_timeout.as_secs_f64(),
+            max_bytes: policy.max_bytes,
+            mode: policy.mode.name().to_owned(),
+        }
+    }
+}
+
+/// A dashboard's question.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QueryBody {
+    /// `<column>_min`, `<column>_max`, a column with one value or a list, or its plural.
+    #[schema(value_type = Object, example = json!({"year_min": 2020, "year_max": 2025}))]
+    #[serde(default)]
+    pub filters: serde_json::Map<String, serde_json::Value>,
+    /// Whether a filter that names no column of the dataset is an error.
+    #[serde(default)]
+    pub strict: bool,
+}
+
+/// What a refresh brought.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RefreshDto {
+    /// The dataset.
+    pub name: String,
+    /// How many rows it has now; null when it is kept query by query.
+    pub rows: Option<u64>,
+    /// How many bytes its table takes now.
+    pub bytes: Option<u64>,
+    /// When the scan began, RFC 3339.
+    pub loaded_at: Option<String>,
+    /// How long the refresh took.
+    pub duration_ms: f64,
+}
+
+/// All plugins.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginList {
+    /// The plugins, by name.
+    pub plugins: Vec<PluginDto>,
+}
+
+/// One plugin.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PluginDto {
+    /// Name of the instance.
+    pub name: String,
+    /// File name of the library.
+    pub file: String,
+    /// `starting`, `loaded`, `outdated` (a newer file failed, the old one serves), `failed` or
+    /// `quarantined` (it crashed too often).
+    pub state: String,
+    /// Version of the library.
+    pub version: String,
+    /// What it is.
+    pub description: String,
+    /// SHA-256 of the library.
+    pub sha256: String,
+    /// How many versions of it were put in service.
+    pub generation: u64,
+    /// What was tried with the newest file.
+    pub steps: Vec<StepDto>,
+    /// The datasets that it offers, by its own names for them.
+    pub datasets: Vec<String>,
+    /// Process id of its worker, when one runs.
+    pub worker_pid: Option<u32>,
+    /// Workers started.
+    pub starts: u64,
+    /// Workers that crashed.
+    pub crashes: u64,
+    /// The last failure.
+    pub last_error: Option<String>,
+}
+
+/// One step on the way to a serving plugin.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StepDto {
+    /// What was tried.
+    pub name: String,
+    /// Whether it worked.
+    pub ok: bool,
+    /// What was found, or why it failed.
+    pub detail: String,
+}
+
+impl From<plugin_host::PluginStatus> for PluginDto {
+    fn from(status: plugin_host::PluginStatus) -> Self {
+        let step = |step: plugin_host::Step| StepDto { name: step.name, ok: step.ok, detail: step.detail };
+        Self {
+            name: status.name,
+            file: status.library,
+            state: status.state.name().to_owned(),
+            version: status.version,
+            description: status.description,
+            sha256: status.sha256,
+            generation: status.generation,
+            steps: status.steps.into_iter().map(step).collect(),
+            datasets: status.datasets.into_iter().map(|dataset| dataset.name).collect(),
+            worker_pid: status.worker_pid,
+            starts: status.starts,
+            crashes: status.crashes,
+            last_error: status.last_error,
+        }
+    }
+}
+
+/// Figures of both caches.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CacheStats {
+    /// Tables and results.
+    pub tables: CacheFigures,
+    /// Encoded bodies.
+    pub bodies: CacheFigures,
+}
+
+/// Figures of one cache, since the start.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CacheFigures {
+    /// Entries held.
+    pub entries: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Bytes that may be held.
+    pub max_bytes: u64,
+    /// Look-ups that found a valid entry.
+    pub hits: u64,
+    /// Look-ups that did not.
+    pub misses: u64,
+    /// Hits of all look-ups; null before the first one.
+    pub hit_rate: Option<f64>,
+    /// Loads that brought a value.
+    pub loads: u64,
+    /// Loads that failed.
+    pub load_failures: u64,
+    /// Callers that shared somebody else's load.
+    pub joined: u64,
+    /// Seconds spent loading.
+    pub load_seconds: f64,
+    /// Entries that made room for others.
+    pub evictions: u64,
+    /// Entries found too old.
+    pub expirations: u64,
+    /// Entries found invalidated.
+    pub invalidations: u64,
+    /// Values that were too large to be kept.
+    pub refusals: u64,
+}
+
+/// Whether the server serves.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready` or `starting`.
+    pub status: String,
+    /// Datasets that can be served.
+    pub datasets: usize,
+    /// Plugins by state.
+    pub plugins: std::collections::BTreeMap<String, usize>,
+}
+
+/// A point in time as RFC 3339 in UTC, to the second.
+pub fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time).to_string()
+}

@@ -1,0 +1,176 @@
+//! What every request passes, in this order: its host, its origin, its size; then, if it was made
+//! before, the ready answer; else the routes. Every answer leaves with its request id, and every
+//! [`Problem`] with the id inside.
+//!
+//! The order is the rule that nothing is looked up for a request that may not ask. A hit is answered
+//! here, before routing, because routing costs more than the look-up.
+
+use std::future::{Ready, ready};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{Error, HttpMessage, HttpResponse};
+use futures_util::future::{Either, LocalBoxFuture};
+
+use super::request_id::{self, RequestId};
+use super::rows;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// The longest path and query that is read.
+pub const MAX_TARGET_BYTES: usize = 16 * 1024;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Makes the guard of each worker.
+pub struct Guard(pub Arc<AppState>);
+
+impl<S, B> Transform<S, ServiceRequest> for Guard
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = GuardService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(GuardService { service: Rc::new(service), state: Arc::clone(&self.0) }))
+    }
+}
+
+/// The guard in front of one worker's routes.
+pub struct GuardService<S> {
+    service: Rc<S>,
+    state: Arc<AppState>,
+}
+
+impl<S, B> Service<ServiceRequest> for GuardService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = Either<
+        Ready<Result<ServiceResponse<BoxBody>, Error>>,
+        LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>>,
+    >;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        if let Err(problem) = admit(&self.state, &request) {
+            let id = id_of(&request);
+            let answer = finish(problem.respond(as_text(&id)), id);
+            return Either::Left(ready(Ok(request.into_response(answer))));
+        }
+        if let Some(answer) = rows::from_memo(&self.state, request.head()) {
+            let answer = finish(answer, id_of(&request));
+            return Either::Left(ready(Ok(request.into_response(answer))));
+        }
+        let (service, id, started) = (Rc::clone(&self.service), id_of(&request), Instant::now());
+        request.extensions_mut().insert(RequestId(as_text(&id).into()));
+        Either::Right(Box::pin(async move {
+            let (method, path) = (request.method().clone(), request.path().to_owned());
+            let mut answer = service.call(request).await?.map_into_boxed_body();
+            let problem = answer.response().error().and_then(|e| e.as_error::<Problem>()).cloned();
+            if let Some(problem) = problem {
+                answer = answer.into_response(problem.respond(as_text(&id)));
+            }
+            let (status, ms) = (answer.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
+            tracing::debug!(
+                request_id = as_text(&id),
+                status,
+                duration_ms = ms,
+                "{method} {path} {status} in {ms:.1} ms"
+            );
+            answer.headers_mut().insert(REQUEST_ID, id);
+            Ok(answer)
+        }))
+    }
+}
+
+/// Puts the id on an answer that needs nothing else.
+fn finish(mut answer: HttpResponse, id: HeaderValue) -> HttpResponse {
+    answer.headers_mut().insert(REQUEST_ID, id);
+    answer
+}
+
+/// The client's id, if it is plain; else a new one.
+fn id_of(request: &ServiceRequest) -> HeaderValue {
+    match request.headers().get(REQUEST_ID) {
+        Some(id) if id.to_str().is_ok_and(request_id::is_plain) => id.clone(),
+        // Hexadecimal digits are always a valid header value.
+        _ => HeaderValue::from_bytes(&request_id::fresh()).unwrap_or(HeaderValue::from_static("-")),
+    }
+}
+
+fn as_text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
+}
+
+/// Whether the request may ask at all.
+fn admit(state: &AppState, request: &ServiceRequest) -> Result<(), Problem> {
+    let headers = request.headers();
+    let authority = authority(request);
+    if !state.hosts.allow(authority) {
+        let detail = "this server does not answer to the host that the request names";
+        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail)
+            .parameter("Host")
+            .value(cut(authority))
+            .hint("name the server by its address, or start it with --allowed-hosts NAME"));
+    }
+    let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target_bytes > MAX_TARGET_BYTES {
+        let detail = format!("the URL has {target_bytes} bytes; at most {MAX_TARGET_BYTES} are read");
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
+            .hint("send long filters as JSON: POST /api/v1/datasets/{name}/query"));
+    }
+    if *request.method() != Method::GET && *request.method() != Method::HEAD {
+        admit_write(state, headers, authority)?;
+    }
+    Ok(())
+}
+
+fn admit_write(state: &AppState, headers: &HeaderMap, authority: &str) -> Result<(), Problem> {
+    let origin = headers.get(header::ORIGIN);
+    let foreign = origin.is_some_and(|origin| !origin.to_str().is_ok_and(|o| state.hosts.same_origin(o, authority)));
+    let cross_site = headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
+    if foreign || cross_site {
+        let detail = "a page of another origin may not change anything here";
+        let origin = origin.and_then(|o| o.to_str().ok()).unwrap_or_default();
+        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
+            .parameter("Origin")
+            .value(cut(origin))
+            .hint("call the server from its own pages, or from a program that sends no Origin"));
+    }
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        let detail = "request bodies are taken uncompressed only";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed_request", detail)
+            .parameter("Content-Encoding")
+            .hint("send the body as it is"));
+    }
+    Ok(())
+}
+
+/// The host that the request names: of its target, if that is absolute, else of its `Host` header.
+fn authority(request: &ServiceRequest) -> &str {
+    match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
+    }
+}
+
+/// What of a client's text is repeated to it.
+fn cut(text: &str) -> String {
+    text.chars().take(100).collect()
+}

@@ -1,0 +1,203 @@
+//! The datasets: what there is, its rows, and loading it again.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::{Data, Json, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use pipeline::format::Format;
+use pipeline::query::dashboard::Strictness;
+use pipeline::{Dataset, Error, TableInfo, compute};
+
+use crate::http::dto::{
+    DatasetDetail, DatasetList, DatasetSummary, FieldDto, Links, QueryBody, RefreshDto, SchemaDto, SourceRef, rfc3339,
+};
+use crate::http::rows;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// A dataset is looked up only once the plugins were loaded for the first time.
+fn when_ready(state: &AppState) -> Result<(), Problem> {
+    if state.is_ready() { Ok(()) } else { Err(Problem::starting()) }
+}
+
+/// List the datasets
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets",
+    tag = "datasets",
+    responses((status = 200, description = "All datasets, by name", body = DatasetList))
+)]
+pub async fn list(state: Data<AppState>) -> Result<Json<DatasetList>, Problem> {
+    when_ready(&state)?;
+    let catalog = state.pipeline.catalog();
+    let mut datasets: Vec<_> = catalog.datasets().map(|d| summary(d, state.pipeline.table_info(d))).collect();
+    datasets.extend(catalog.broken().map(|broken| DatasetSummary {
+        name: broken.name.to_string(),
+        description: String::new(),
+        source: broken.source_name.to_string(),
+        columns: 0,
+        rows: None,
+        bytes: None,
+        age_seconds: None,
+        error: Some(broken.error.code.name().to_owned()),
+        links: Links::of(&broken.name),
+    }));
+    datasets.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Json(DatasetList { datasets, generation: catalog.generation }))
+}
+
+fn summary(dataset: &Dataset, table: Option<TableInfo>) -> DatasetSummary {
+    DatasetSummary {
+        name: dataset.name.to_string(),
+        description: dataset.description.clone(),
+        source: dataset.source_name.to_string(),
+        columns: dataset.schema.fields().len(),
+        rows: table.as_ref().map(|t| t.rows),
+        bytes: table.as_ref().map(|t| t.bytes),
+        age_seconds: table.as_ref().map(|t| t.age.as_secs_f64()),
+        error: None,
+        links: Links::of(&dataset.name),
+    }
+}
+
+/// Describe a dataset
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{name}",
+    tag = "datasets",
+    params(("name" = String, Path, description = "The dataset")),
+    responses(
+        (status = 200, description = "Its columns, what is cached of it and how it is kept", body = DatasetDetail),
+        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn show(state: Data<AppState>, name: Path<String>) -> Result<Json<DatasetDetail>, Problem> {
+    when_ready(&state)?;
+    let catalog = state.pipeline.catalog();
+    let dataset = catalog.get(&name)?;
+    let table = state.pipeline.table_info(dataset);
+    let plugin = state.plugins.statuses().into_iter().find(|status| *status.name == *dataset.source_name);
+    let (plugin, version) = plugin.map(|p| (p.library, p.version)).unwrap_or_default();
+    Ok(Json(DatasetDetail {
+        name: dataset.name.to_string(),
+        description: dataset.description.clone(),
+        source: SourceRef { name: dataset.source_name.to_string(), plugin, version },
+        schema: SchemaDto { fields: dataset.schema.fields().iter().map(|f| FieldDto::of(f)).collect() },
+        rows: table.as_ref().map(|t| t.rows),
+        bytes: table.as_ref().map(|t| t.bytes),
+        loaded_at: table.as_ref().map(|t| rfc3339(t.loaded_at)),
+        age_seconds: table.as_ref().map(|t| t.age.as_secs_f64()),
+        mode: dataset.mode().name().to_owned(),
+        policy: (&dataset.policy).into(),
+        links: Links::of(&dataset.name),
+    }))
+}
+
+/// Read rows
+///
+/// Every column is a parameter: `column=operator.value`, with the operators eq, neq, gt, gte, lt,
+/// lte, in, is, like and ilike, each with `not.` in front if need be. All conditions must hold;
+/// `and=(...)` and `or=(...)` make others.
+#[utoipa::path(
+    get,
+    path = "/api/v1/datasets/{name}/rows",
+    tag = "datasets",
+    params(
+        ("name" = String, Path, description = "The dataset"),
+        ("select" = Option<String>, Query, description = "The columns to answer with, separated by commas"),
+        ("order" = Option<String>, Query, description = "Columns to sort by, each with .asc or .desc, .nullsfirst or .nullslast"),
+        ("limit" = Option<u64>, Query, description = "The most rows to answer with"),
+        ("offset" = Option<u64>, Query, description = "Rows to skip"),
+        ("and" = Option<String>, Query, description = "Conditions that must all hold: (a.gte.1,b.eq.x)"),
+        ("or" = Option<String>, Query, description = "Conditions of which one must hold: (a.gte.1,b.eq.x)"),
+        ("format" = Option<String>, Query, description = "json, ndjson, csv or arrow; beats Accept"),
+    ),
+    responses(
+        (status = 200, description = "The rows", content(
+            (Vec<serde_json::Value> = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+        )),
+        (status = 304, description = "The client has them already (If-None-Match)"),
+        (status = 400, description = "The query makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 406, description = "No format is acceptable", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The source cannot be reached now", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    when_ready(&state)?;
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let call = state.call(&super::request_id(&request));
+    rows::answer(&state, &name, target, request.query_string(), request.headers(), &call).await
+}
+
+/// Read rows by a dashboard's filters
+///
+/// The short form: `{"year_min": 2020, "year_max": 2025, "sectors": ["Technology"]}`. Filters that
+/// name no column are skipped and listed, so that one set of filters can go to many datasets.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{name}/query",
+    tag = "datasets",
+    params(("name" = String, Path, description = "The dataset")),
+    request_body = QueryBody,
+    responses(
+        (status = 200, description = "The rows, and the filters that were skipped", body = crate::openapi::QueryAnswer),
+        (status = 400, description = "A filter makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn query(
+    state: Data<AppState>,
+    name: Path<String>,
+    request: HttpRequest,
+    body: Json<QueryBody>,
+) -> Result<HttpResponse, Problem> {
+    when_ready(&state)?;
+    let strictness = if body.strict { Strictness::Strict } else { Strictness::Lenient };
+    let call = state.call(&super::request_id(&request));
+    let processed = state.pipeline.process(&name, &body.filters, strictness, &call).await?;
+    let answer = processed.answer;
+    let ignored = serde_json::to_string(&processed.ignored_filters).unwrap_or_else(|_| "[]".into());
+    let rows = answer.rows;
+    let bytes = compute(rows, move || Format::Json.encode(&answer.schema, &answer.batches)).await?;
+    let bytes = bytes.map_err(Error::from)?;
+    let mut document = format!(r#"{{"row_count":{rows},"ignored_filters":{ignored},"rows":"#).into_bytes();
+    document.extend_from_slice(&bytes);
+    document.push(b'}');
+    let mut response = HttpResponse::Ok();
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+    Ok(response.body(document))
+}
+
+/// Load a dataset again
+///
+/// The old data goes on being served until the new data is there.
+#[utoipa::path(
+    post,
+    path = "/api/v1/datasets/{name}/refresh",
+    tag = "datasets",
+    params(("name" = String, Path, description = "The dataset")),
+    responses(
+        (status = 200, description = "What was loaded", body = RefreshDto),
+        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The source cannot be reached now; the old data stays", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn refresh(
+    state: Data<AppState>,
+    name: Path<String>,
+    request: HttpRequest,
+) -> Result<Json<RefreshDto>, Problem> {
+    when_ready(&state)?;
+    let refreshed = state.pipeline.refresh(&name, &state.call(&super::request_id(&request))).await?;
+    Ok(Json(RefreshDto {
+        name: name.into_inner(),
+        rows: refreshed.table.as_ref().map(|t| t.rows),
+        bytes: refreshed.table.as_ref().map(|t| t.bytes),
+        loaded_at: refreshed.table.as_ref().map(|t| rfc3339(t.loaded_at)),
+        duration_ms: refreshed.took.as_secs_f64() * 1e3,
+    }))
+}

@@ -1,0 +1,46 @@
+//! The plugins: what was found in the folder, and what became of it.
+
+use std::sync::Arc;
+
+use actix_web::web::{Data, Json, block};
+
+use crate::http::dto::PluginList;
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// List the plugins
+#[utoipa::path(
+    get,
+    path = "/api/v1/plugins",
+    tag = "plugins",
+    responses((status = 200, description = "All plugins, with what was tried to load each", body = PluginList))
+)]
+pub async fn list(state: Data<AppState>) -> Json<PluginList> {
+    Json(PluginList { plugins: state.plugins.statuses().into_iter().map(Into::into).collect() })
+}
+
+/// Look at the plugin folder now
+///
+/// Libraries that failed are tried again, and every source is asked anew what it offers.
+#[utoipa::path(
+    post,
+    path = "/api/v1/plugins/reload",
+    tag = "plugins",
+    responses((status = 200, description = "All plugins, after the look", body = PluginList))
+)]
+pub async fn reload(state: Data<AppState>) -> Result<Json<PluginList>, Problem> {
+    let state = Arc::clone(&state);
+    let list = block(move || {
+        let statuses = state.plugins.reload()?;
+        crate::sources::publish(&state);
+        Ok::<_, plugin_host::Error>(PluginList { plugins: statuses.into_iter().map(Into::into).collect() })
+    });
+    match list.await {
+        Ok(Ok(list)) => Ok(Json(list)),
+        Ok(Err(error)) => {
+            tracing::error!(error = %error, "failed to reload the plugins: {error}");
+            Err(Problem::internal())
+        }
+        Err(_) => Err(Problem::internal()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Every route of the server.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::{App, Error, HttpRequest, Resource, Route, guard, web};
+
+use super::guard::Guard;
+use super::handlers::{cache, datasets, docs, health, plugins};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// The application of one worker: the same for the server and its tests.
+pub fn create_app(
+    state: Arc<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<actix_web::body::BoxBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let json = web::JsonConfig::default()
+        .limit(state.config.max_body_bytes)
+        .content_type_required(true)
+        .error_handler(|error, _| super::handlers::bad_json(&error).into());
+    App::new()
+        .app_data(web::Data::from(Arc::clone(&state)))
+        .app_data(json)
+        .service(read("/api/v1/datasets", web::route().to(datasets::list)))
+        .service(read("/api/v1/datasets/{name}", web::route().to(datasets::show)))
+        .service(read("/api/v1/datasets/{name}/rows", web::route().to(datasets::rows)))
+        .service(write("/api/v1/datasets/{name}/query", web::post().to(datasets::query)))
+        .service(write("/api/v1/datasets/{name}/refresh", web::post().to(datasets::refresh)))
+        .service(read("/api/v1/plugins", web::route().to(plugins::list)))
+        .service(write("/api/v1/plugins/reload", web::post().to(plugins::reload)))
+        .service(read("/api/v1/cache/stats", web::route().to(cache::stats)))
+        .service(read("/livez", web::route().to(health::live)))
+        .service(read("/readyz", web::route().to(health::ready)))
+        .service(read("/openapi.json", web::route().to(docs::openapi)))
+        .service(read("/", web::route().to(docs::index)))
+        .service(read("/docs", web::route().to(docs::index)))
+        .service(read("/docs/{file:.*}", web::route().to(docs::file)))
+        .default_service(web::to(async |request: HttpRequest| Err::<&str, _>(Problem::no_route(request.path()))))
+        .wrap(Guard(state))
+}
+
+/// A resource that is read: GET, HEAD with the same headers, anything else is 405.
+fn read(path: &str, route: Route) -> Resource {
+    let route = route.guard(guard::Any(guard::Get()).or(guard::Head()));
+    web::resource(path).route(route).default_service(refuse("GET, HEAD"))
+}
+
+/// A resource that is written to: POST, anything else is 405.
+fn write(path: &str, post: Route) -> Resource {
+    web::resource(path).route(post).default_service(refuse("POST"))
+}
+
+fn refuse(allow: &'static str) -> Route {
+    web::to(move |method: Method| ready(Err::<&str, _>(Problem::method_not_allowed(method.as_str(), allow))))
+}

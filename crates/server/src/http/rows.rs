@@ -1,0 +1,216 @@
+//! A query's rows over HTTP: the hit that needs no parsing, the miss, and the answer that both give.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use actix_web::dev::RequestHead;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::Bytes;
+use cache_core::{Hit, How, Item, Key, LoadError, LoadOptions};
+use pipeline::format::Format;
+use pipeline::query::BoundQuery;
+use pipeline::{AnswerFrom, CallOptions, Dataset, Error, compute};
+
+use super::body::Body;
+use super::memo::{Asked, Remembered};
+use super::negotiate::{self, Coding};
+use crate::problem::Problem;
+use crate::state::AppState;
+
+/// RFC 9211.
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// The parameter of a rows request that is not part of the query.
+pub const FORMAT: &str = "format";
+/// The beginning of every path that may be answered from the memo.
+const PREFIX: &str = "/api/v1/datasets/";
+
+/// What a client asked for, bound and negotiated.
+struct Wanted {
+    dataset: Arc<Dataset>,
+    generation: u64,
+    query: BoundQuery,
+    format: Format,
+    coding: Coding,
+}
+
+impl Wanted {
+    /// The key of the body, at no version.
+    fn key(&self) -> Key {
+        let text = format!("{}+{}?{}", self.format.name(), self.coding.name(), self.query.canonical());
+        Key::new(&self.dataset.namespace, text.into_bytes())
+    }
+}
+
+/// The answer to a request that was made before and whose body is there. Nothing is parsed,
+/// serialized or compressed.
+pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
+    let target = head.uri.path_and_query()?.as_str();
+    if head.method != Method::GET || !target.starts_with(PREFIX) {
+        return None;
+    }
+    let remembered = state.memo.get(&asked(target, &head.headers), state.pipeline.generation())?;
+    let hit = state.bodies.get(&remembered.key.at_version(remembered.dataset.version()))?;
+    Some(respond(&hit, HeaderValue::from_static("larder; hit"), &head.headers))
+}
+
+/// The answer to any request for rows.
+pub async fn answer(
+    state: &AppState,
+    name: &str,
+    target: &str,
+    params: &str,
+    headers: &HeaderMap,
+    call: &CallOptions,
+) -> Result<HttpResponse, Problem> {
+    let once = async || -> Result<HttpResponse, Problem> {
+        let wanted = read(state, name, params, headers)?;
+        let key = wanted.key();
+        let remembered =
+            Remembered { generation: wanted.generation, dataset: wanted.dataset.clone(), key: key.clone() };
+        state.memo.insert(&asked(target, headers), remembered);
+        let (hit, status) = load(state, wanted, &key, call).await?;
+        Ok(respond(&hit, status, headers))
+    };
+    match once().await {
+        // The catalog has the new schema already: the query is bound to it once more.
+        Err(problem) if problem.is_schema_change() => once().await,
+        outcome => outcome,
+    }
+}
+
+fn asked<'a>(target: &'a str, headers: &'a HeaderMap) -> Asked<'a> {
+    let bytes = |name: &HeaderName| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    Asked { target, accept: bytes(&header::ACCEPT), accept_encoding: bytes(&header::ACCEPT_ENCODING) }
+}
+
+/// Binds the query to the dataset and negotiates format and coding.
+fn read(state: &AppState, name: &str, params: &str, headers: &HeaderMap) -> Result<Wanted, Problem> {
+    let catalog = state.pipeline.catalog();
+    let dataset = Arc::clone(catalog.get(name)?);
+    let params = pipeline::query::params::decode(params).map_err(Error::from)?;
+    let given = params.iter().filter(|(name, _)| name == FORMAT).map(|(_, value)| value.as_str());
+    let format = choose_format(given, headers)?;
+    let query = pipeline::query::parse_pairs(params, &dataset.schema, state.pipeline.rules()).map_err(Error::from)?;
+    let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING));
+    Ok(Wanted { dataset, generation: catalog.generation, query, format, coding })
+}
+
+/// `format=` decides; without it, `Accept`.
+pub fn choose_format<'a>(mut given: impl Iterator<Item = &'a str>, headers: &HeaderMap) -> Result<Format, Problem> {
+    let names = || Format::ALL.map(Format::name).join(", ");
+    match (given.next(), given.next()) {
+        (Some(name), None) => Format::from_name(name).ok_or_else(|| {
+            Problem::new(StatusCode::BAD_REQUEST, "unknown_format", format!("no format is called '{name}'"))
+                .parameter("format")
+                .value(name)
+                .hint(format!("the formats are {}", names()))
+        }),
+        (Some(_), Some(second)) => {
+            Err(Problem::new(StatusCode::BAD_REQUEST, "duplicate_parameter", "format was given twice")
+                .parameter("format")
+                .value(second)
+                .hint("give format once"))
+        }
+        (None, _) => {
+            let accept = text(headers, &header::ACCEPT);
+            negotiate::format(accept).ok_or_else(|| {
+                let types = Format::ALL.map(Format::media_type).join(", ");
+                Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "no format of the rows is acceptable")
+                    .parameter("Accept")
+                    .value(accept.unwrap_or_default())
+                    .hint(format!("accept one of {types}, or say format= with one of {}", names()))
+            })
+        }
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The body from its cache, or made of the dataset's table: once for all who wait.
+async fn load(
+    state: &AppState,
+    wanted: Wanted,
+    key: &Key,
+    call: &CallOptions,
+) -> Result<(Hit<Arc<Body>>, HeaderValue), Problem> {
+    let dataset = Arc::clone(&wanted.dataset);
+    let prepared = state.pipeline.prepare(&dataset, call).await?;
+    let key = key.at_version(prepared.version());
+    let options = LoadOptions {
+        ttl: Some(dataset.policy.ttl),
+        timeout: Some(dataset.policy.load_timeout + Duration::from_secs(1)),
+        deadline: call.deadline,
+    };
+    let (pipeline, call) = (state.pipeline.clone(), call.clone());
+    let loaded = state.bodies.get_or_load(&key, options, move |_| async move {
+        let answer = pipeline.answer(&prepared, &wanted.query, &call).await?;
+        let (origin, from, rows) = (answer.origin, answer.from, answer.rows);
+        let max_age = wanted.dataset.policy.ttl.as_secs();
+        let body = compute(rows, move || {
+            let bytes = wanted.format.encode(&answer.schema, &answer.batches)?;
+            Ok::<_, Error>(Body::new(bytes, wanted.format.media_type(), wanted.coding, max_age, from))
+        })
+        .await??;
+        let weight = body.weight();
+        tracing::debug!(?from, rows, bytes = weight, "body made: {rows} rows, {weight} bytes");
+        Ok::<_, Error>(Item::new(Arc::new(body), weight).with_origin(origin))
+    });
+    match loaded.await {
+        Ok(loaded) => {
+            let status = cache_status(loaded.how(), loaded.value().made_from());
+            Ok((loaded.hit().clone(), status))
+        }
+        Err(error) => Err(load_problem(&dataset, error)),
+    }
+}
+
+fn load_problem(dataset: &Dataset, error: LoadError<Error>) -> Problem {
+    let error = match error {
+        LoadError::Failed(error) => (*error).clone(),
+        LoadError::TimedOut { .. } | LoadError::Deadline => Error::Timeout { dataset: dataset.name.clone() },
+        other => Error::Internal(other.to_string().into()),
+    };
+    error.into()
+}
+
+/// RFC 9211: a hit is a body that was there; a miss says whether the data at least was.
+fn cache_status(how: How, from: AnswerFrom) -> HeaderValue {
+    HeaderValue::from_static(match (how, from) {
+        (How::Hit, _) => "larder; hit",
+        (How::Joined, _) => "larder; fwd=miss; collapsed",
+        (How::Led, AnswerFrom::Cache) => "larder; fwd=miss; stored; detail=table",
+        (How::Led, AnswerFrom::SharedLoad) => "larder; fwd=miss; stored; collapsed; detail=source",
+        (How::Led, AnswerFrom::Source) => "larder; fwd=miss; stored; detail=source",
+    })
+}
+
+/// 200 with the body, or 304 when the client has it.
+fn respond(hit: &Hit<Arc<Body>>, cache_status: HeaderValue, request: &HeaderMap) -> HttpResponse {
+    let body = hit.value();
+    let known = request.get(header::IF_NONE_MATCH).is_some_and(|tags| body.matches(tags));
+    let mut response = if known {
+        HttpResponse::with_body(StatusCode::NOT_MODIFIED, Bytes::new())
+    } else {
+        HttpResponse::with_body(StatusCode::OK, body.bytes.clone())
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, body.etag.clone());
+    headers.insert(header::CACHE_CONTROL, body.cache_control.clone());
+    headers.insert(header::AGE, HeaderValue::from(hit.age().as_secs()));
+    headers.insert(CACHE_STATUS, cache_status);
+    headers.insert(header::VARY, VARY);
+    if !known {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if let Some(coding) = body.content_encoding {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+    }
+    response.map_into_boxed_body()
+}

@@ -1,0 +1,145 @@
+//! The OpenAPI 3.1 document: a fixed part from the handlers, and a part made live from the catalog.
+//!
+//! The fixed part ([`fixed`]) is this server without any dataset; a test compares it with
+//! `openapi/openapi.json`. The live part ([`dataset`]) gives every dataset a path of its own with a
+//! parameter a column and a typed row. [`LiveDocument`] makes the whole once a catalog.
+
+mod dataset;
+mod types;
+
+use std::sync::Arc;
+
+use actix_web::http::header::HeaderValue;
+use actix_web::web::Bytes;
+use arc_swap::ArcSwapOption;
+use pipeline::Catalog;
+use serde_json::Value;
+use utoipa::{OpenApi, ToSchema};
+
+use crate::http::handlers;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Larder",
+        description = "Every dataset of every source as a filterable, cached REST resource.\n\n\
+            A filter is a parameter named as a column: `year=gte.2020`. Operators: eq, neq, gt, gte, lt, lte, in, is, \
+            like, ilike, each with `not.` in front if need be. `select`, `order`, `limit` and `offset` shape the answer; \
+            `format` or `Accept` choose JSON, NDJSON, CSV or an Arrow stream.",
+        license(name = "MIT", identifier = "MIT"),
+        contact(),
+    ),
+    paths(
+        handlers::datasets::list,
+        handlers::datasets::show,
+        handlers::datasets::rows,
+        handlers::datasets::query,
+        handlers::datasets::refresh,
+        handlers::plugins::list,
+        handlers::plugins::reload,
+        handlers::cache::stats,
+        handlers::health::live,
+        handlers::health::ready,
+        handlers::docs::openapi,
+    ),
+    components(schemas(ProblemDocument, QueryAnswer)),
+    tags(
+        (name = "data", description = "The rows of each dataset, with its columns as parameters"),
+        (name = "datasets", description = "What datasets there are, and how they are kept"),
+        (name = "plugins", description = "The data sources, each a library in the plugin folder"),
+        (name = "cache", description = "What is kept in memory"),
+        (name = "operations", description = "Health and documentation"),
+    )
+)]
+struct Api;
+
+/// An error: RFC 9457.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the document that Problem writes")]
+pub struct ProblemDocument {
+    /// Always `about:blank`: `code` tells the kinds apart.
+    r#type: String,
+    /// The status in words.
+    #[schema(example = "Bad Request")]
+    title: String,
+    /// The status.
+    #[schema(example = 400)]
+    status: u16,
+    /// What is wrong, for people.
+    #[schema(example = "no column is called 'regoin'")]
+    detail: String,
+    /// What is wrong, for programs; stable.
+    #[schema(example = "unknown_column")]
+    code: String,
+    /// What to do about it.
+    #[schema(example = "did you mean 'region'?")]
+    hint: Option<String>,
+    /// The parameter at fault.
+    #[schema(example = "regoin")]
+    parameter: Option<String>,
+    /// Its value.
+    #[schema(example = "eq.EU")]
+    value: Option<String>,
+    /// The id of the request, as in the log and in X-Request-Id.
+    #[schema(example = "9e3779b97f4a7c15")]
+    request_id: String,
+}
+
+/// The answer to a dashboard's filters.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the document that the handler writes around encoded rows")]
+pub struct QueryAnswer {
+    /// How many rows.
+    row_count: u64,
+    /// Filters that name no column and were skipped.
+    ignored_filters: Vec<String>,
+    /// The rows, an object each.
+    rows: Vec<Value>,
+}
+
+/// The document without any dataset.
+pub fn fixed() -> Value {
+    // The types of the document serialize without fail.
+    serde_json::to_value(Api::openapi()).unwrap_or_default()
+}
+
+/// The document of a catalog, as it is sent.
+#[derive(Debug)]
+pub struct Document {
+    generation: u64,
+    /// The JSON text.
+    pub bytes: Bytes,
+    /// Its validator.
+    pub etag: HeaderValue,
+}
+
+/// Makes the document when the catalog has changed, and keeps it until it changes again.
+#[derive(Debug, Default)]
+pub struct LiveDocument(ArcSwapOption<Document>);
+
+impl LiveDocument {
+    /// Nothing made yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The document of `catalog`.
+    pub fn get(&self, catalog: &Catalog, max_rows: u64) -> Arc<Document> {
+        if let Some(known) = self.0.load_full().filter(|known| known.generation == catalog.generation) {
+            return known;
+        }
+        let mut value = fixed();
+        for dataset in catalog.datasets() {
+            dataset::add(&mut value, dataset, max_rows);
+        }
+        let bytes = Bytes::from(serde_json::to_vec(&value).unwrap_or_default());
+        let etag = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&bytes));
+        let document = Arc::new(Document {
+            generation: catalog.generation,
+            bytes,
+            etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
+        });
+        self.0.store(Some(Arc::clone(&document)));
+        document
+    }
+}

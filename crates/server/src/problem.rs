@@ -1,0 +1,258 @@
+//! Every error that a client can see: RFC 9457 problem documents, and the one place where HTTP
+//! statuses are chosen.
+//!
+//! `code` is stable and meant for programs, `detail` for people, `hint` says what to do. Internal
+//! causes go to the log under the request id and never into the document.
+
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use pipeline::Error;
+use plugin_sdk::{ErrorCode, SourceError};
+use serde::Serialize;
+
+/// An error as a client sees it.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    hint: Option<String>,
+    parameter: Option<String>,
+    value: Option<String>,
+    retry_after_secs: Option<u64>,
+    allow: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    request_id: &'a str,
+}
+
+impl Problem {
+    /// A problem with a stable code and a detail for people.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            hint: None,
+            parameter: None,
+            value: None,
+            retry_after_secs: None,
+            allow: None,
+        }
+    }
+
+    /// Adds what the client can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the parameter at fault.
+    #[must_use]
+    pub fn parameter(mut self, parameter: impl Into<String>) -> Self {
+        self.parameter = Some(parameter.into());
+        self
+    }
+
+    /// Shows the value at fault.
+    #[must_use]
+    pub fn value(mut self, value: impl Into<String>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after_secs = Some(seconds);
+        self
+    }
+
+    /// 404 for a path that is not served.
+    pub fn no_route(path: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", format!("nothing is served at {path}"))
+            .hint("GET /api/v1/datasets lists the datasets; /docs shows every endpoint")
+    }
+
+    /// 405 for a path that is served, by other methods.
+    pub fn method_not_allowed(method: &str, allow: &'static str) -> Self {
+        let mut problem =
+            Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{method} is not possible here"))
+                .hint(format!("use {allow}"));
+        problem.allow = Some(allow);
+        problem
+    }
+
+    /// 400 for a request body that is not what the endpoint takes.
+    pub fn bad_body(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_body", detail)
+    }
+
+    /// 503 while the plugins are being loaded for the first time.
+    pub fn starting() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "starting", "the plugins are still being loaded")
+            .hint("GET /readyz says when the server is ready")
+            .retry_after(1)
+    }
+
+    /// 500 for a defect. The cause belongs in the log.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed to answer")
+            .hint("the server's log has the cause under the request id")
+    }
+
+    /// Whether the request failed only because the dataset's schema was new to the server.
+    pub fn is_schema_change(&self) -> bool {
+        self.code == "schema_changed"
+    }
+
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The answer, for a request of this id.
+    pub fn respond(&self, request_id: &str) -> HttpResponse {
+        let document = Document {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            hint: self.hint.as_deref(),
+            parameter: self.parameter.as_deref(),
+            value: self.value.as_deref(),
+            request_id,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
+        response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
+        if let Some(seconds) = self.retry_after_secs {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        }
+        if let Some(allow) = self.allow {
+            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        response.body(body)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The guard renders problems with the request's id; this is for what never passes it.
+    fn error_response(&self) -> HttpResponse {
+        self.respond("")
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match &error {
+            Error::UnknownDataset { name, suggestion } => {
+                let problem = Self::new(StatusCode::NOT_FOUND, "unknown_dataset", error.to_string()).value(name);
+                match suggestion {
+                    Some(close) => problem.hint(format!("did you mean '{close}'?")),
+                    None => problem.hint("GET /api/v1/datasets lists what there is"),
+                }
+            }
+            Error::Query(query) => {
+                let mut problem = Self::new(StatusCode::BAD_REQUEST, query.code(), query.to_string());
+                problem.hint = query.hint().map(str::to_owned);
+                problem.parameter = Some(query.parameter().to_owned());
+                problem.value = Some(query.value().to_owned());
+                problem
+            }
+            Error::BrokenDataset { dataset, source } | Error::Source { dataset, source } => {
+                source_problem(dataset, source)
+            }
+            Error::SchemaChanged { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "schema_changed", error.to_string())
+                    .hint("read the dataset's schema again, then repeat the request")
+                    .retry_after(1)
+            }
+            Error::TooLarge { narrower_helps, limit_bytes, .. } => {
+                let hint = if *narrower_helps {
+                    "ask for fewer rows (limit=), fewer columns (select=) or a narrower filter"
+                } else {
+                    "raise max_bytes in the dataset's policy, or set its mode to query"
+                };
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "result_too_large", error.to_string())
+                    .hint(hint)
+                    .value(limit_bytes.to_string())
+            }
+            Error::Timeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
+                .hint("raise load_timeout in the dataset's policy if the source is that slow")
+                .retry_after(5),
+            Error::Encode(encode) => Self::new(StatusCode::NOT_ACCEPTABLE, "not_encodable", encode.to_string())
+                .hint("select fewer columns, or ask for format=arrow, which carries every type"),
+            _ => {
+                tracing::error!(error = %error, "request failed: {error}");
+                Self::internal()
+            }
+        }
+    }
+}
+
+/// A failed source is a bad gateway, unless it said something more exact.
+fn source_problem(dataset: &str, source: &SourceError) -> Problem {
+    let (status, code) = match source.code {
+        ErrorCode::Timeout => (StatusCode::GATEWAY_TIMEOUT, "source_timeout"),
+        ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "source_unavailable"),
+        ErrorCode::ResourceExhausted => (StatusCode::SERVICE_UNAVAILABLE, "source_exhausted"),
+        ErrorCode::Crashed => (StatusCode::BAD_GATEWAY, "source_crashed"),
+        ErrorCode::Panic => (StatusCode::BAD_GATEWAY, "source_panicked"),
+        ErrorCode::InvalidData => (StatusCode::BAD_GATEWAY, "source_data_invalid"),
+        ErrorCode::NotFound => (StatusCode::NOT_FOUND, "dataset_gone"),
+        ErrorCode::PermissionDenied => (StatusCode::BAD_GATEWAY, "source_permission_denied"),
+        _ => (StatusCode::BAD_GATEWAY, "source_failed"),
+    };
+    tracing::warn!(dataset, code = source.code.name(), error = %source, "source of '{dataset}' failed: {source}");
+    let detail = format!("the source of dataset '{dataset}' failed: {}", source.code.name().replace('_', " "));
+    let problem = Problem::new(status, code, detail)
+        .hint("the server's log has the source's own words under the request id; GET /api/v1/plugins has its state");
+    match source.retry_after {
+        Some(wait) => problem.retry_after(wait.as_secs().max(1)),
+        None if source.retryable => problem.retry_after(1),
+        None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_error_never_shows_its_own_text() {
+        let source = SourceError::new(ErrorCode::Unavailable, "open /home/ann/secret.csv: no such file");
+        let problem = Problem::from(Error::Source { dataset: "t".into(), source });
+        assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!format!("{problem:?}").contains("/home"), "{problem:?}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Puts the parts of a server together: caches, pipeline, plugin host.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use cache_core::{Cache, Stamps};
+use pipeline::query::{Limits, Rules};
+use pipeline::{DataPipeline, DirectFetch, PipelineOptions};
+use plugin_host::{Exposure, HostOptions, PluginHost};
+
+use crate::config::Config;
+use crate::home::Home;
+use crate::http::hosts::Hosts;
+use crate::http::rows::FORMAT;
+use crate::sources;
+use crate::state::AppState;
+
+/// How long a source may take to say what it offers: a first look at large text files reads them whole.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// The parts of a server whose plugins are not loaded yet.
+///
+/// # Errors
+/// Budgets that make no sense, or a folder that cannot be used.
+pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::Result<Arc<AppState>> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&config.plugins)
+        .with_context(|| format!("use the plugin folder '{}'", config.plugins.display()))?;
+    // Workers have a working directory of their own, so what they are told must not depend on it.
+    config.data = std::path::absolute(&config.data).context("find the data folder")?;
+    let stamps = Arc::new(Stamps::new());
+    let pipeline = DataPipeline::new(PipelineOptions {
+        policy: config.policy,
+        tables_max_bytes: config.tables_max_bytes,
+        tables_max_entries: 100_000,
+        rules: Rules {
+            limits: Limits { max_rows: config.max_rows, ..Limits::default() },
+            reserved: vec![FORMAT.to_owned()],
+        },
+        describe_timeout: DESCRIBE_TIMEOUT,
+        stamps: Arc::clone(&stamps),
+        runtime: None,
+        fetch: Arc::new(DirectFetch::new(config.concurrent_scans)),
+    })
+    .context("size the cache of tables")?;
+    let bodies = Cache::builder("bodies")
+        .max_bytes(config.bodies_max_bytes)
+        .max_entries(1_000_000)
+        .ttl(config.policy.ttl)
+        .load_timeout(config.policy.load_timeout)
+        .stamps(stamps)
+        .build()
+        .context("size the cache of bodies")?;
+    let exposure = if address.ip().is_loopback() { Exposure::Loopback } else { Exposure::Network };
+    let defaults = HashMap::from([("files".to_owned(), serde_json::json!({ "root": config.data }))]);
+    let options =
+        HostOptions { exposure, defaults, ..HostOptions::new(&config.plugins, home.path().join("plugin-store")) };
+    let plugins = PluginHost::new(options).context("start the plugin host")?;
+    let hosts = Hosts::new(address, &config.allowed_hosts);
+    Ok(Arc::new(AppState::new(config, hosts, pipeline, bodies, Arc::new(plugins))))
+}
+
+/// Loads the plugins for the first time and serves what they offer; from then on, whatever changes in
+/// the plugin folder is served as it comes. Blocks until the first load is done.
+pub fn load_plugins(state: &Arc<AppState>) {
+    if let Err(error) = state.plugins.reload() {
+        tracing::error!(error = %error, "failed to load the plugins: {error}");
+    }
+    sources::publish(state);
+    state.set_ready();
+    let weak = Arc::downgrade(state);
+    state.plugins.subscribe(Box::new(move |_| {
+        if let Some(state) = weak.upgrade() {
+            sources::publish(&state);
+        }
+    }));
+}

@@ -1,0 +1,71 @@
+//! All that handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use cache_core::Cache;
+use pipeline::{CallOptions, DataPipeline};
+use plugin_host::PluginHost;
+
+use crate::config::Config;
+use crate::http::body::Body;
+use crate::http::hosts::Hosts;
+use crate::http::memo::Memo;
+use crate::openapi::LiveDocument;
+
+/// The parts of a running server.
+pub struct AppState {
+    /// The settings in force.
+    pub config: Config,
+    /// Answers queries.
+    pub pipeline: DataPipeline,
+    /// Encoded, compressed results.
+    pub bodies: Cache<Arc<Body>>,
+    /// Requests that were understood before.
+    pub memo: Memo,
+    /// The plugins.
+    pub plugins: Arc<PluginHost>,
+    /// The OpenAPI document of the catalog of now.
+    pub openapi: LiveDocument,
+    /// The names that the server answers to.
+    pub hosts: Hosts,
+    ready: AtomicBool,
+}
+
+impl AppState {
+    /// State of a server that is not ready yet.
+    pub fn new(
+        config: Config,
+        hosts: Hosts,
+        pipeline: DataPipeline,
+        bodies: Cache<Arc<Body>>,
+        plugins: Arc<PluginHost>,
+    ) -> Self {
+        Self {
+            config,
+            pipeline,
+            bodies,
+            memo: Memo::new(),
+            plugins,
+            openapi: LiveDocument::new(),
+            hosts,
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the plugins were loaded for the first time.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    /// The plugins were loaded for the first time.
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Options for calls that serve the request of this id.
+    pub fn call(&self, request_id: &Arc<str>) -> CallOptions {
+        CallOptions { request_id: Arc::clone(request_id), deadline: Some(Instant::now() + self.config.request_timeout) }
+    }
+}
