@@ -10,7 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use anyhow::Context;
 
 /// Serves `args[0]` workers: a body of `args[1]` bytes at `/`.
-pub fn serve(args: &[String]) -> anyhow::Result<()> {
+pub(crate) fn serve(args: &[String]) -> anyhow::Result<()> {
     let number = |i: usize| args.get(i).context("read the arguments")?.parse::<usize>().context("read the arguments");
     let (workers, bytes) = (number(0)?, number(1)?);
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
@@ -19,9 +19,10 @@ pub fn serve(args: &[String]) -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async move {
         HttpServer::new(move || {
             let body = body.clone();
-            App::new().route("/", web::get().to(move |request: HttpRequest| {
-                std::future::ready(answer(request.headers(), &body))
-            }))
+            App::new().route(
+                "/",
+                web::get().to(move |request: HttpRequest| std::future::ready(answer(request.headers(), &body))),
+            )
         })
         .workers(workers)
         .listen(listener)?

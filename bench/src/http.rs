@@ -21,7 +21,7 @@ struct Contender<'a> {
 }
 
 /// Prints the ratios.
-pub fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     if Command::new("wrk").arg("--version").output().is_err() {
         bail!("run wrk, which makes the load: install it (on Debian: apt-get install wrk)");
     }

@@ -9,7 +9,7 @@ use crate::report::line;
 use crate::server::Server;
 
 /// Prints the resident memory.
-pub fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     let larder = Server::larder()?;
     // Start-up is over once it listens; what it frees late shows a moment after.
     std::thread::sleep(Duration::from_secs(2));
@@ -22,7 +22,8 @@ pub fn run() -> anyhow::Result<()> {
 
 fn resident_mb(pid: u32) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).context("read the process's status")?;
-    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.split_whitespace().next());
+    let kilobytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|rest| rest.split_whitespace().next());
     let kilobytes: f64 = kilobytes.and_then(|text| text.parse().ok()).context("read the process's memory")?;
     Ok(kilobytes * 1024.0 / 1e6)
 }

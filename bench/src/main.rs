@@ -29,7 +29,9 @@ fn main() -> ExitCode {
         Some("pipeline") => pipeline::run(),
         Some("plugins") => plugins::run(),
         Some("idle") => idle::run(),
-        Some("all") => http::run().and_then(|()| pipeline::run()).and_then(|()| plugins::run()).and_then(|()| idle::run()),
+        Some("all") => {
+            http::run().and_then(|()| pipeline::run()).and_then(|()| plugins::run()).and_then(|()| idle::run())
+        }
         // Runs in a process of its own, so that peer and server are alike.
         Some("constant-server") => constant::serve(&args[1..]),
         _ => {

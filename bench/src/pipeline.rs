@@ -16,7 +16,7 @@ const BATCH_ROWS: i64 = 64 * 1024;
 const RUNS: usize = 101;
 
 /// Prints the times.
-pub fn run() -> anyhow::Result<()> {
+pub(crate) fn run() -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().context("start two threads")?;
     let schema = Arc::new(Schema::new(vec![
         Field::new("id", DataType::Int64, false),

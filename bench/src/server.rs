@@ -7,20 +7,20 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, anyhow};
 
 /// Threads that serve, in every process that is compared.
-pub const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     /// Where it listens.
-    pub url: String,
+    pub(crate) url: String,
     /// Its home, removed with it.
     home: Option<PathBuf>,
 }
 
 impl Server {
     /// The release build of larder with the bundled plugins, serving `data/`.
-    pub fn larder() -> anyhow::Result<Self> {
+    pub(crate) fn larder() -> anyhow::Result<Self> {
         let root = workspace();
         let home = std::env::temp_dir().join(format!("larder-bench-{}", std::process::id()));
         let mut command = Command::new(root.join("target/larder/larder"));
@@ -36,7 +36,7 @@ impl Server {
     }
 
     /// The handler of constant bytes.
-    pub fn constant(body_bytes: usize) -> anyhow::Result<Self> {
+    pub(crate) fn constant(body_bytes: usize) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["constant-server", &WORKERS.to_string(), &body_bytes.to_string()]);
         Self::start(command, None)
@@ -60,7 +60,7 @@ impl Server {
     }
 
     /// Its process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 }
@@ -76,6 +76,6 @@ impl Drop for Server {
 }
 
 /// The root of the repository.
-pub fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }

@@ -13,9 +13,12 @@ use pipeline::Error;
 use plugin_sdk::{ErrorCode, SourceError};
 use serde::Serialize;
 
-/// An error as a client sees it.
+/// An error as a client sees it. One pointer, so that results with it stay small.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -45,7 +48,7 @@ struct Document<'a> {
 impl Problem {
     /// A problem with a stable code and a detail for people.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             code,
             detail: detail.into(),
@@ -54,34 +57,34 @@ impl Problem {
             value: None,
             retry_after_secs: None,
             allow: None,
-        }
+        }))
     }
 
     /// Adds what the client can do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// Names the parameter at fault.
     #[must_use]
     pub fn parameter(mut self, parameter: impl Into<String>) -> Self {
-        self.parameter = Some(parameter.into());
+        self.0.parameter = Some(parameter.into());
         self
     }
 
     /// Shows the value at fault.
     #[must_use]
     pub fn value(mut self, value: impl Into<String>) -> Self {
-        self.value = Some(value.into());
+        self.0.value = Some(value.into());
         self
     }
 
     /// Says when to come back.
     #[must_use]
     pub fn retry_after(mut self, seconds: u64) -> Self {
-        self.retry_after_secs = Some(seconds);
+        self.0.retry_after_secs = Some(seconds);
         self
     }
 
@@ -96,7 +99,7 @@ impl Problem {
         let mut problem =
             Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", format!("{method} is not possible here"))
                 .hint(format!("use {allow}"));
-        problem.allow = Some(allow);
+        problem.0.allow = Some(allow);
         problem
     }
 
@@ -120,35 +123,36 @@ impl Problem {
 
     /// Whether the request failed only because the dataset's schema was new to the server.
     pub fn is_schema_change(&self) -> bool {
-        self.code == "schema_changed"
+        self.0.code == "schema_changed"
     }
 
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The answer, for a request of this id.
     pub fn respond(&self, request_id: &str) -> HttpResponse {
+        let parts = &*self.0;
         let document = Document {
             r#type: "about:blank",
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            code: self.code,
-            hint: self.hint.as_deref(),
-            parameter: self.parameter.as_deref(),
-            value: self.value.as_deref(),
+            title: parts.status.canonical_reason().unwrap_or("Error"),
+            status: parts.status.as_u16(),
+            detail: &parts.detail,
+            code: parts.code,
+            hint: parts.hint.as_deref(),
+            parameter: parts.parameter.as_deref(),
+            value: parts.value.as_deref(),
             request_id,
         };
         let body = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(parts.status);
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")));
         response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-        if let Some(seconds) = self.retry_after_secs {
+        if let Some(seconds) = parts.retry_after_secs {
             response.insert_header((header::RETRY_AFTER, HeaderValue::from(seconds)));
         }
-        if let Some(allow) = self.allow {
+        if let Some(allow) = parts.allow {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
         response.body(body)
@@ -157,13 +161,13 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.detail)
+        write!(f, "{}: {}", self.0.code, self.0.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The guard renders problems with the request's id; this is for what never passes it.
@@ -184,9 +188,9 @@ impl From<Error> for Problem {
             }
             Error::Query(query) => {
                 let mut problem = Self::new(StatusCode::BAD_REQUEST, query.code(), query.to_string());
-                problem.hint = query.hint().map(str::to_owned);
-                problem.parameter = Some(query.parameter().to_owned());
-                problem.value = Some(query.value().to_owned());
+                problem.0.hint = query.hint().map(str::to_owned);
+                problem.0.parameter = Some(query.parameter().to_owned());
+                problem.0.value = Some(query.value().to_owned());
                 problem
             }
             Error::BrokenDataset { dataset, source } | Error::Source { dataset, source } => {

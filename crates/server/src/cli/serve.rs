@@ -33,7 +33,7 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
         tracing::warn!("listening on {address} without keys and TLS: whoever reaches it may read everything");
     }
     let state = start::prepare(config, &home, address).context("start the server")?;
-    let served = actix_web::rt::System::new().block_on(async {
+    actix_web::rt::System::new().block_on(async {
         let signals = signals().context("listen for signals")?;
         let starting = {
             let state = Arc::clone(&state);
@@ -51,9 +51,8 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
         state.plugins.shutdown();
         // The home is let go only now, after the last of its users.
         drop(starting.join().map_err(|_| anyhow!("start the plugins: the thread panicked"))?);
-        anyhow::Ok(())
-    });
-    served
+        Ok(())
+    })
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {

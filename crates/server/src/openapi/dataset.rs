@@ -11,7 +11,7 @@ use super::types;
 const RESERVED: &[&str] = &["select", "order", "limit", "offset", "and", "or", "not.and", "not.or", "format"];
 
 /// Adds the path and the row schema of `dataset`.
-pub fn add(document: &mut Value, dataset: &Dataset, max_rows: u64) {
+pub(super) fn add(document: &mut Value, dataset: &Dataset, max_rows: u64) {
     let component = format!("rows.{}", dataset.name);
     document["components"]["schemas"][&component] = row_schema(dataset);
     let path = format!("/api/v1/datasets/{}/rows", dataset.name);

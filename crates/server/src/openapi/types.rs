@@ -4,11 +4,11 @@ use arrow::datatypes::DataType;
 use serde_json::{Value, json};
 
 /// What a filter looks like.
-pub const PATTERN: &str =
+pub(super) const PATTERN: &str =
     r"^(not\.)?((eq|neq|gt|gte|lt|lte|like|ilike)\..*|in\.\(.*\)|is\.(null|not_null|true|false|unknown))$";
 
 /// The JSON Schema of a value as the JSON format writes it.
-pub fn json_schema(data_type: &DataType, nullable: bool) -> Value {
+pub(super) fn json_schema(data_type: &DataType, nullable: bool) -> Value {
     let mut schema = match data_type {
         DataType::Null => return json!({ "type": "null" }),
         DataType::Boolean => json!({ "type": "boolean" }),
@@ -53,7 +53,7 @@ fn is_binary(t: &DataType) -> bool {
 }
 
 /// A type in words.
-pub fn in_words(data_type: &DataType) -> &'static str {
+pub(super) fn in_words(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Boolean => "a boolean",
         t if t.is_integer() => "a whole number",
@@ -70,7 +70,7 @@ pub fn in_words(data_type: &DataType) -> &'static str {
 }
 
 /// A filter on a column of this type that makes sense for most data.
-pub fn example_filter(data_type: &DataType) -> &'static str {
+pub(super) fn example_filter(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::Boolean => "is.true",
         t if t.is_integer() => "gte.10",
