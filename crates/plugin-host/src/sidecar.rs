@@ -37,7 +37,8 @@ impl Sidecar {
     /// What is wrong and where, for people.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let sidecar: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            let line =
+                error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
             format!("line {line}: {}", error.message())
         })?;
         if let Some(library) = &sidecar.library
@@ -68,7 +69,7 @@ mod tests {
         "#;
         let sidecar = Sidecar::parse(text).unwrap();
         assert_eq!(sidecar.name.as_deref(), Some("sales"));
-        assert_eq!(serde_json::to_string(&sidecar.config).unwrap(), r#"{"root":"/srv","depth":3}"#);
+        assert_eq!(serde_json::to_string(&sidecar.config).unwrap(), r#"{"depth":3,"root":"/srv"}"#);
         assert_eq!(sidecar.policy["ttl"].as_str(), Some("5m"));
         assert_eq!(sidecar.datasets["orders"]["mode"].as_str(), Some("query"));
         assert_eq!(Sidecar::parse("").unwrap(), Sidecar::default());
