@@ -20,7 +20,7 @@ const BAD: [(&str, Make, &[&str]); 10] = [
     ("truncated", |path| write_part(path, 1, 2), &["truncated", "beyond", "end"]),
     ("stump", |path| write_part(path, 1, 5_000), &["truncated", "beyond", "end", "elf"]),
     ("elsewhere", write_for_other_machine, &["machine", "architecture"]),
-    ("newer", |path| artifacts::compile_c("newer_abi", path), &["newer"]),
+    ("newer", |path| artifacts::compile_c("newer_abi", path), &["newer", "abi 2"]),
     (
         "stranger",
         |path| artifacts::compile_c("not_a_plugin", path),
@@ -110,10 +110,8 @@ fn a_folder_that_all_may_write_to_gives_no_plugin() {
 fn a_sidecar_with_a_mistake_is_told() {
     for (text, word) in [
         ("[confg]\n", "confg"),
-        ("this is no toml", "toml"),
+        ("this is no toml", "line 1"),
         ("[config]\nnonsense = 1\n", "nonsense"),
-        ("[policy]\nttl = \"soon\"\n", "soon"),
-        ("[datasets.synthetic_orders]\ntlt = \"1s\"\n", "tlt"),
         ("library = \"libnowhere.so\"\n", "libnowhere.so"),
         ("library = \"../libsynthetic.so\"\n", "libsynthetic.so"),
     ] {
@@ -122,6 +120,15 @@ fn a_sidecar_with_a_mistake_is_told() {
         assert!(plugin["steps"].to_string().to_lowercase().contains(word), "{text}: {plugin:#}");
         assert!(!plugin.to_string().contains("/tmp"), "{plugin:#}");
     }
+}
+
+#[test]
+fn a_policy_with_a_mistake_is_told_in_the_log_and_the_default_serves() {
+    let sidecar = "[policy]\nttl = \"soon\"\n[datasets.synthetic_orders]\ntlt = \"1s\"\n";
+    let server = Server::options().plugin("synthetic").file("synthetic.toml", sidecar).start();
+    assert_eq!(server.rows("synthetic_orders", "limit=1").len(), 1);
+    let log = server.log();
+    assert!(log.contains("soon") && log.contains("tlt"), "{log}");
 }
 
 #[test]

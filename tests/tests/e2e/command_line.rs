@@ -34,7 +34,7 @@ fn help_teaches() {
     for (args, words) in [
         (&["--help"][..], &["serve", "query", "plugins", "openapi", "config"][..]),
         (&["serve", "--help"], &["--listen", "--home", "--plugins", "--data", "--config", "--insecure", "LARDER_"]),
-        (&["query", "--help"], &["--url", "gte."]),
+        (&["query", "--help"], &["--url", "--format", "year=gt.2020"]),
         (&["plugins", "--help"], &["--url"]),
         (&["openapi", "--help"], &["--url"]),
         (&["config", "--help"], &["LARDER_"]),
@@ -58,7 +58,7 @@ fn mistakes_are_told_on_standard_error_with_a_status() {
         (&["serve", "--listen", "nonsense"], &["listen"]),
         (&["serve", "--config", "nowhere.toml"], &["nowhere.toml"]),
         (&["query", "t", "--url", "http://127.0.0.1:1"], &["127.0.0.1:1"]),
-        (&["query", "t", "--url", "nonsense"], &["url"]),
+        (&["query", "t", "--url", "nonsense"], &["nonsense"]),
     ] {
         let output = larder(args);
         let text = err(&output).to_lowercase();
@@ -115,12 +115,12 @@ fn the_configuration_in_force_comes_with_its_origin() {
     let default = line(&larder(&["config"]));
     assert!(default.contains("127.0.0.1:8080") && default.contains("default"), "{default}");
     let from_file = line(&larder(&["config", "--config", &file]));
-    assert!(from_file.contains("127.0.0.1:7001") && from_file.contains("larder.toml"), "{from_file}");
+    assert!(from_file.contains("127.0.0.1:7001") && from_file.contains("file"), "{from_file}");
     let env = [("LARDER_LISTEN", "127.0.0.1:7002")];
     let from_env = line(&larder_with(&["config", "--config", &file], &env));
-    assert!(from_env.contains("127.0.0.1:7002") && from_env.contains("LARDER_LISTEN"), "{from_env}");
+    assert!(from_env.contains("127.0.0.1:7002") && from_env.contains("environment"), "{from_env}");
     let from_flag = line(&larder_with(&["config", "--config", &file, "--listen", "127.0.0.1:7003"], &env));
-    assert!(from_flag.contains("127.0.0.1:7003") && from_flag.contains("--listen"), "{from_flag}");
+    assert!(from_flag.contains("127.0.0.1:7003") && from_flag.contains("flag"), "{from_flag}");
 }
 
 #[test]

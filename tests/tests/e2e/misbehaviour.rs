@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::Server;
+use tests::poll::{PATIENCE, until_true};
 
 /// A server with the files source and one faulty instance.
 #[track_caller]
@@ -27,7 +28,7 @@ fn others_are_well(server: &Server) {
 fn check_scan(on: &str, what: &str, codes: &[&str]) {
     let server = with_faulty(on, what);
     let start = Instant::now();
-    let answer = server.get("/api/v1/datasets/good/rows");
+    let answer = server.get("/api/v1/datasets/bad/rows");
     // Generous: the load time-out is 1 s, and a busy machine is no defect.
     assert!(start.elapsed() < Duration::from_secs(20), "{on} {what}: {:?}", start.elapsed());
     let text = answer.text();
@@ -39,6 +40,7 @@ fn check_scan(on: &str, what: &str, codes: &[&str]) {
     let entries = &server.get("/api/v1/cache/stats").expect(200).json()["tables"]["entries"];
     assert_eq!(entries, &json!(0), "a failure is never kept");
     others_are_well(&server);
+    until_true("the source serves what is sound", PATIENCE, || server.get("/api/v1/datasets/good/rows").status == 200);
 }
 
 const CRASHED: &[&str] = &["source_crashed"];
@@ -88,14 +90,14 @@ fn lies_about_the_data_are_found_out() {
 #[test]
 fn what_a_plugin_prints_goes_to_the_log_and_harms_nothing() {
     let server = with_faulty("scan", "print");
-    assert_eq!(server.rows("good", "").len(), 100);
+    assert_eq!(server.rows("bad", "").len(), 100);
     others_are_well(&server);
 }
 
 #[test]
 fn open_descriptors_of_a_plugin_are_its_own_affair() {
     let server = with_faulty("scan", "fd_leak");
-    let answer = server.get("/api/v1/datasets/good/rows");
+    let answer = server.get("/api/v1/datasets/bad/rows");
     assert!(matches!(answer.status, 200 | 502 | 503), "{}: {}", answer.status, answer.text());
     others_are_well(&server);
 }
@@ -117,9 +119,12 @@ fn a_source_that_fails_while_it_is_opened_is_listed_as_failed() {
 fn a_schema_that_cannot_be_had_breaks_one_dataset_and_no_start() {
     for what in ["segfault", "panic", "error", "hang"] {
         let server = with_faulty("schema", what);
-        let answer = server.get("/api/v1/datasets/good/rows");
+        let answer = server.get("/api/v1/datasets/bad/rows");
         assert!(answer.status >= 400, "{what}: {}", answer.text());
         assert_eq!(answer.header("content-type"), "application/problem+json");
+        until_true("the source serves what is sound", PATIENCE, || {
+            server.get("/api/v1/datasets/good/rows").status == 200
+        });
         others_are_well(&server);
     }
 }
@@ -129,13 +134,13 @@ fn three_crashes_in_a_minute_end_in_quarantine_until_someone_resets_it() {
     let server = with_faulty("scan", "segfault");
     for _ in 0..3 {
         // The respawn waits a little longer each time: what counts is that the crash happened.
-        tests::poll::until_true("the source crashes", tests::poll::PATIENCE, || {
-            server.get("/api/v1/datasets/good/rows").expect(502).json()["code"] == "source_crashed"
+        until_true("the source crashes", PATIENCE, || {
+            server.get("/api/v1/datasets/bad/rows").json()["code"] == "source_crashed"
         });
     }
     let plugin = server.plugin_until("faulty", "quarantined");
     assert_eq!(plugin["crashes"], json!(3), "{plugin:#}");
-    let problem = server.get("/api/v1/datasets/good/rows").expect(503).json();
+    let problem = server.get("/api/v1/datasets/bad/rows").expect(503).json();
     assert_eq!(problem["code"], "source_unavailable", "{problem:#}");
     others_are_well(&server);
     let log = server.log();

@@ -22,6 +22,9 @@ const ARROWS: [(&str, &[&str]); 8] = [
 /// The crates that may hold unsafe code.
 const UNSAFE: [&str; 2] = ["plugin-sdk", "plugin-host"];
 
+/// Holds the macro that plugin authors expand: `expect` would fail in a crate that has not our lints.
+const MACRO_FILE: &str = "crates/plugin-sdk/src/export.rs";
+
 /// The most lines that a file may have.
 const MAX_LINES: usize = 600;
 
@@ -127,7 +130,8 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
     let inner = concat!("#![", "allow(");
     for path in tracked().iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
         let text = read(path);
-        assert!(!text.contains(allow) && !text.contains(inner), "{} allows a lint", path.display());
+        let allowed = text.contains(allow) || text.contains(inner);
+        assert!(!allowed || path.ends_with(MACRO_FILE), "{} allows a lint", path.display());
         assert!(!text.contains(concat!("#[", "ignore")), "{} ignores a test", path.display());
     }
 }
@@ -136,8 +140,8 @@ fn lints_are_expected_with_a_reason_and_never_allowed() {
 fn nothing_tracked_names_a_place_of_one_machine() {
     let places = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/ho", "me/")];
     for path in tracked() {
-        // Tests speak of homes that must not show; they are made up.
-        let text = read(&path).replace("/home/ann/", "").replace("\"/home/\"", "").replace("\"/home\"", "");
+        // Tests speak of homes that must not show; these are made up.
+        let text = read(&path).replace(concat!("/ho", "me/ann/"), "").replace(concat!("\"/ho", "me/\""), "");
         for place in places {
             assert!(!text.contains(place), "{} names {place}", path.display());
         }
