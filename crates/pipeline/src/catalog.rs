@@ -1,16 +1,18 @@
-//! All datasets of all sources: an immutable snapshot, built anew when the sources change.
+//! All datasets of all sources: an immutable snapshot, built anew whenever a source comes, goes or says
+//! something new. It is a function of the sources and of what each offers ([`Offers`]), so that a
+//! source that is slow to say what it offers holds up nobody else.
 //!
 //! Names: a dataset is served under the name that its source gave it. When two sources offer one
 //! name, the source that comes first by name keeps it and the other's is served as
 //! `<source>-<dataset>`, so that the outcome does not depend on the order of loading. A dataset whose
 //! schema cannot be had is kept in [`Catalog::broken`] with the reason, and nothing else suffers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use plugin_sdk::{Context, DataSource, Dataset as Offer, SourceError};
-use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::dataset::{Dataset, DatasetFacts, namespace_of};
 use crate::error::{Error, closest};
@@ -77,47 +79,48 @@ impl Catalog {
         Err(Error::UnknownDataset { name: name.to_owned(), suggestion })
     }
 
-    /// Asks every source what it offers. What `previous` knew of an unchanged dataset (what is
-    /// loaded of it) carries over.
+    /// The catalog of these sources, as far as they have said what they offer. What `previous` knew of
+    /// an unchanged dataset (what is loaded of it) carries over.
     pub(crate) fn build(
         sources: &[SourceHandle],
+        offers: &HashMap<Arc<str>, Offers>,
         base: Policy,
         previous: &Catalog,
-        context: impl Fn() -> Context + Sync,
     ) -> Self {
         let mut sources: Vec<&SourceHandle> = sources.iter().collect();
         sources.sort_by(|a, b| a.name.cmp(&b.name));
-        let offers: Vec<Vec<Offered>> = sources.par_iter().map(|handle| ask(handle, base, &context)).collect();
         let mut catalog = Self { generation: previous.generation + 1, ..Self::default() };
-        for (handle, offers) in sources.iter().zip(offers) {
-            for offered in offers {
-                catalog.add(handle, offered, previous);
+        for handle in sources {
+            for offered in offers.get(&handle.identity).into_iter().flatten() {
+                catalog.add(handle, offered, base, previous);
             }
         }
         catalog
     }
 
-    fn add(&mut self, handle: &SourceHandle, offered: Offered, previous: &Catalog) {
+    fn add(&mut self, handle: &SourceHandle, offered: &Offered, base: Policy, previous: &Catalog) {
         let Some(name) = self.free_name(&handle.name, &offered.name) else {
             tracing::warn!(source = %handle.name, dataset = %offered.name, "dataset left out: its name is taken twice over");
             return;
         };
-        let (description, schema, policy) = match offered.outcome {
-            Ok(parts) => parts,
+        let schema = match &offered.schema {
+            Ok(schema) => Arc::clone(schema),
             Err(error) => {
-                tracing::warn!(dataset = %name, source = %handle.name, error = %error, "dataset cannot be served: {error}");
-                let broken = BrokenDataset { name: name.clone(), source_name: handle.name.clone(), error };
+                let broken =
+                    BrokenDataset { name: name.clone(), source_name: handle.name.clone(), error: error.clone() };
                 self.broken.insert(name, broken);
                 return;
             }
         };
+        let policy = handle.policy.over(base);
+        let policy = handle.datasets.get(&offered.name).map_or(policy, |own| own.over(policy));
         let namespace = namespace_of(&handle.identity, &offered.name, &schema);
         let known = previous.datasets.values().find(|d| d.namespace == namespace);
         let state = known.map(|d| d.state()).unwrap_or_default();
         let facts = DatasetFacts {
             name: name.clone(),
-            source_dataset: offered.name,
-            description,
+            source_dataset: offered.name.clone(),
+            description: offered.description.clone(),
             source_name: handle.name.clone(),
             source: handle.source.clone(),
             source_identity: handle.identity.clone(),
@@ -135,35 +138,34 @@ impl Catalog {
             })
             .map(Arc::from)
     }
-
-    /// The same catalog with one dataset replaced by its like of another schema.
-    pub(crate) fn with_dataset(&self, dataset: Dataset) -> Self {
-        let mut datasets = self.datasets.clone();
-        datasets.insert(dataset.name.clone(), Arc::new(dataset));
-        Self { generation: self.generation + 1, datasets, broken: self.broken.clone() }
-    }
 }
 
-struct Offered {
-    name: String,
-    outcome: Result<(String, SchemaRef, Policy), SourceError>,
+/// What a source offers.
+pub(crate) type Offers = Vec<Offered>;
+
+/// One dataset that a source offers, with its schema or why there is none.
+#[derive(Debug, Clone)]
+pub(crate) struct Offered {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) schema: Result<SchemaRef, SourceError>,
 }
 
-/// What one source offers. A source that cannot say offers nothing, and the log says why.
-fn ask(handle: &SourceHandle, base: Policy, context: &(impl Fn() -> Context + Sync)) -> Vec<Offered> {
-    let offers = handle.source.datasets(&context()).unwrap_or_else(|error| {
+/// Asks a source what it offers. One that cannot say offers nothing, and the log says why.
+pub(crate) fn ask(handle: &SourceHandle, context: &(impl Fn() -> Context + Sync)) -> Offers {
+    let listed = handle.source.datasets(&context()).unwrap_or_else(|error| {
         tracing::warn!(source = %handle.name, error = %error, "source does not list its datasets: {error}");
         Vec::new()
     });
-    offers
-        .par_iter()
-        .map(|Offer { name, description }| {
-            let policy = handle.policy.over(base);
-            let policy = handle.datasets.get(name).map_or(policy, |own| own.over(policy));
-            let schema = handle.source.schema(&context(), name);
-            Offered { name: name.clone(), outcome: schema.map(|schema| (description.clone(), schema, policy)) }
-        })
-        .collect()
+    let offer = |Offer { name, description }: Offer| {
+        let schema = handle.source.schema(&context(), &name);
+        if let Err(error) = &schema {
+            tracing::warn!(source = %handle.name, dataset = %name, error = %error,
+                "dataset '{name}' of source '{}' cannot be served: {error}", handle.name);
+        }
+        Offered { name, description, schema }
+    };
+    listed.into_par_iter().map(offer).collect()
 }
 
 #[cfg(test)]
@@ -193,12 +195,8 @@ mod tests {
         }
     }
 
-    const BASE: Policy = Policy {
-        ttl: Duration::from_secs(1),
-        load_timeout: Duration::from_secs(1),
-        max_bytes: 1,
-        mode: Mode::Auto,
-    };
+    const BASE: Policy =
+        Policy { ttl: Duration::from_secs(1), load_timeout: Duration::from_secs(1), max_bytes: 1, mode: Mode::Auto };
 
     fn handle(name: &str, offers: &[&'static str], data_type: DataType) -> SourceHandle {
         SourceHandle {
@@ -211,7 +209,9 @@ mod tests {
     }
 
     fn build(sources: &[SourceHandle], previous: &Catalog) -> Catalog {
-        Catalog::build(sources, BASE, previous, || Context::detached("test", None, CancelToken::new()))
+        let context = || Context::detached("test", None, CancelToken::new());
+        let offers = sources.iter().map(|handle| (handle.identity.clone(), ask(handle, &context))).collect();
+        Catalog::build(sources, &offers, BASE, previous)
     }
 
     #[test]

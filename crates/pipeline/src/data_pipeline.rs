@@ -8,16 +8,14 @@
 //! Numbers of loads ([`Table::version`]) tell data of one dataset apart in time: what is made of a
 //! table is keyed with its number, so that after a refresh nothing made of older data is found.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use arc_swap::ArcSwap;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use cache_core::{Cache, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stamps, Stats};
-use parking_lot::Mutex;
-use plugin_sdk::{CancelToken, Context, ScanRequest};
+use plugin_sdk::ScanRequest;
 use tokio::runtime::Handle;
 
 use crate::catalog::{Catalog, SourceHandle};
@@ -28,6 +26,7 @@ use crate::eval;
 use crate::fetch::{Fetch, FetchJob};
 use crate::policy::{Mode, Policy};
 use crate::query::{BoundQuery, Rules, dashboard};
+use crate::registry::{Ask, Registry};
 use crate::scan::{ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
 
@@ -157,15 +156,11 @@ pub struct DataPipeline {
 }
 
 struct Inner {
-    catalog: ArcSwap<Catalog>,
-    /// Held while a catalog is built, so that two never race.
-    publishing: Mutex<()>,
+    registry: Arc<Registry>,
     tables: Cache<Arc<Table>>,
     fetch: Arc<dyn Fetch>,
     stamps: Arc<Stamps>,
-    policy: Policy,
     rules: Rules,
-    describe_timeout: Duration,
     loads: AtomicU64,
 }
 
@@ -186,16 +181,18 @@ impl DataPipeline {
         if let Some(runtime) = options.runtime {
             tables = tables.runtime(runtime);
         }
+        let tables: Cache<Arc<Table>> = tables.build()?;
+        let listener = {
+            let tables = tables.clone();
+            Box::new(move |previous: &Catalog, now: &Catalog| forget_what_left(&tables, previous, now))
+        };
         Ok(Self {
             inner: Arc::new(Inner {
-                catalog: ArcSwap::default(),
-                publishing: Mutex::new(()),
-                tables: tables.build()?,
+                registry: Arc::new(Registry::new(options.policy, options.describe_timeout, listener)),
+                tables,
                 fetch: options.fetch,
                 stamps: options.stamps,
-                policy: options.policy,
                 rules: options.rules,
-                describe_timeout: options.describe_timeout,
                 loads: AtomicU64::new(0),
             }),
         })
@@ -203,12 +200,12 @@ impl DataPipeline {
 
     /// The catalog of now.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.inner.catalog.load_full()
+        self.inner.registry.catalog()
     }
 
     /// Number of the catalog of now.
     pub fn generation(&self) -> u64 {
-        self.inner.catalog.load().generation
+        self.inner.registry.generation()
     }
 
     /// Bounds on queries, and parameters that are none of theirs.
@@ -216,30 +213,10 @@ impl DataPipeline {
         &self.inner.rules
     }
 
-    /// Asks these sources what they offer and publishes it. Blocks: sources are called.
-    pub fn publish(&self, sources: &[SourceHandle]) -> Arc<Catalog> {
-        let _one_at_a_time = self.inner.publishing.lock();
-        let previous = self.inner.catalog.load_full();
-        let timeout = self.inner.describe_timeout;
-        let context = || Context::detached("catalog", Some(Instant::now() + timeout), CancelToken::new());
-        let catalog = Arc::new(Catalog::build(sources, self.inner.policy, &previous, context));
-        self.inner.catalog.store(Arc::clone(&catalog));
-        self.forget_what_left(&previous, &catalog);
-        catalog
-    }
-
-    /// Frees the tables that no dataset of the new catalog can reach.
-    fn forget_what_left(&self, previous: &Catalog, now: &Catalog) {
-        let mut any_left = false;
-        for old in previous.datasets() {
-            if !now.datasets().any(|new| new.namespace == old.namespace) {
-                self.inner.stamps.invalidate_namespace(&old.namespace);
-                any_left = true;
-            }
-        }
-        if any_left {
-            self.inner.tables.sweep();
-        }
+    /// Serves these sources from now on. Blocks until those that are asked have said what they offer, or
+    /// for ten seconds; later answers are served as they come.
+    pub fn publish(&self, sources: &[SourceHandle], which: Ask) -> Arc<Catalog> {
+        self.inner.registry.publish(sources, which)
     }
 
     /// Loads the table of a dataset, unless it is there or the dataset goes query by query.
@@ -272,7 +249,6 @@ impl DataPipeline {
                 tracing::info!(dataset = %dataset.name, max_bytes = dataset.policy.max_bytes,
                     "dataset '{}' is larger than max_bytes: kept query by query from now on", dataset.name);
                 dataset.set_too_large(true);
-                dataset.set_version(self.next_version());
                 Ok(())
             }
             error => Err(error),
@@ -349,7 +325,8 @@ impl DataPipeline {
     ) -> Result<Processed, Error> {
         let once = async || -> Result<Processed, Error> {
             let dataset = Arc::clone(self.catalog().get(dataset)?);
-            let (query, ignored_filters) = dashboard::from_filters_within(filters, &dataset.schema, strictness, &self.inner.rules.limits)?;
+            let (query, ignored_filters) =
+                dashboard::from_filters_within(filters, &dataset.schema, strictness, &self.inner.rules.limits)?;
             let prepared = self.prepare(&dataset, call).await?;
             let answer = self.answer(&prepared, &query, call).await?;
             Ok(Processed { answer, ignored_filters })
@@ -482,28 +459,28 @@ impl DataPipeline {
         match failure {
             ScanFailure::Source(source) => Error::Source { dataset: dataset.name.clone(), source },
             ScanFailure::Eval(error) => Error::Eval(error),
-            ScanFailure::TooLarge { narrower_helps } => Error::TooLarge {
-                dataset: dataset.name.clone(),
-                limit_bytes: dataset.policy.max_bytes,
-                narrower_helps,
-            },
+            ScanFailure::TooLarge { narrower_helps } => {
+                Error::TooLarge { dataset: dataset.name.clone(), limit_bytes: dataset.policy.max_bytes, narrower_helps }
+            }
             ScanFailure::SchemaChanged(schema) => {
-                self.adopt_schema(dataset, schema);
+                self.inner.registry.adopt_schema(dataset, schema);
                 Error::SchemaChanged { dataset: dataset.name.clone() }
             }
         }
     }
+}
 
-    /// Publishes a catalog in which the dataset has the schema that its source has now.
-    fn adopt_schema(&self, dataset: &Dataset, schema: SchemaRef) {
-        let _one_at_a_time = self.inner.publishing.lock();
-        let previous = self.inner.catalog.load_full();
-        // Another load may have seen the change first, or the dataset may be gone.
-        if previous.get(&dataset.name).is_ok_and(|known| known.namespace == dataset.namespace) {
-            let catalog = Arc::new(previous.with_dataset(dataset.with_schema(schema)));
-            self.inner.catalog.store(Arc::clone(&catalog));
-            self.forget_what_left(&previous, &catalog);
+/// Frees the tables that no dataset of the new catalog can reach.
+fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalog) {
+    let mut any_left = false;
+    for old in previous.datasets() {
+        if !now.datasets().any(|new| new.namespace == old.namespace) {
+            tables.invalidate_namespace(&old.namespace);
+            any_left = true;
         }
+    }
+    if any_left {
+        tables.sweep();
     }
 }
 
@@ -514,11 +491,7 @@ fn table_key(dataset: &Dataset) -> Key {
 }
 
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {
-    LoadOptions {
-        ttl: Some(dataset.policy.ttl),
-        timeout: Some(dataset.policy.load_timeout),
-        deadline: call.deadline,
-    }
+    LoadOptions { ttl: Some(dataset.policy.ttl), timeout: Some(dataset.policy.load_timeout), deadline: call.deadline }
 }
 
 fn job(dataset: &Dataset, request: ScanRequest, sink: Arc<dyn crate::fetch::Sink>, call: &CallOptions) -> FetchJob {

@@ -84,21 +84,6 @@ impl Dataset {
     pub(crate) fn state(&self) -> Arc<State> {
         Arc::clone(&self.state)
     }
-
-    /// The same dataset with another schema, of which nothing is loaded yet.
-    pub(crate) fn with_schema(&self, schema: SchemaRef) -> Self {
-        let facts = DatasetFacts {
-            name: self.name.clone(),
-            source_dataset: self.source_dataset.clone(),
-            description: self.description.clone(),
-            source_name: self.source_name.clone(),
-            source_identity: self.source_identity.clone(),
-            source: self.source.clone(),
-            policy: self.policy,
-            schema,
-        };
-        Self::new(facts, Arc::default())
-    }
 }
 
 /// The facts of a dataset.

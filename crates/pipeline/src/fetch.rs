@@ -4,13 +4,15 @@
 //! A [`FetchJob`] says what to scan and hands every batch to a [`Sink`]; a [`Fetch`] runs it. The
 //! pipeline's own [`DirectFetch`] makes one attempt under a bound on concurrent calls.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
 use plugin_sdk::{CancelToken, Context, DataSource, ErrorCode, Fingerprint, ScanRequest, SourceError};
 use tokio::sync::Semaphore;
 
@@ -63,32 +65,49 @@ pub trait Fetch: Send + Sync {
     fn fetch(&self, job: FetchJob) -> FetchFuture;
 }
 
-/// One attempt a job, on tokio's blocking threads, with a bound on jobs at a time.
+/// One attempt a job, on tokio's blocking threads, with a bound on jobs at a time in all and for each
+/// source: one that hangs cannot take all permits.
 #[derive(Debug)]
 pub struct DirectFetch {
-    permits: Arc<Semaphore>,
+    all: Arc<Semaphore>,
+    per_source: usize,
+    /// Gone once no job of the source waits or runs.
+    sources: Mutex<HashMap<Arc<str>, Weak<Semaphore>>>,
 }
 
 impl DirectFetch {
-    /// At most `concurrent` scans at a time.
-    pub fn new(concurrent: usize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(concurrent)) }
+    /// At most `concurrent` scans at a time, and at most `per_source` of one source.
+    pub fn new(concurrent: usize, per_source: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(concurrent)), per_source, sources: Mutex::default() }
+    }
+
+    fn permits_of(&self, source: &Arc<str>) -> Arc<Semaphore> {
+        let mut sources = self.sources.lock();
+        if let Some(permits) = sources.get(source).and_then(Weak::upgrade) {
+            return permits;
+        }
+        sources.retain(|_, permits| permits.strong_count() > 0);
+        let permits = Arc::new(Semaphore::new(self.per_source));
+        sources.insert(Arc::clone(source), Arc::downgrade(&permits));
+        permits
     }
 }
 
 impl Fetch for DirectFetch {
     fn fetch(&self, job: FetchJob) -> FetchFuture {
-        let permits = Arc::clone(&self.permits);
+        let (all, own) = (Arc::clone(&self.all), self.permits_of(&job.source_name));
         let deadline = Instant::now() + job.timeout;
         Box::pin(async move {
-            let permit = tokio::time::timeout_at(deadline.into(), permits.acquire_owned()).await.map_err(|_| {
-                SourceError::new(ErrorCode::Timeout, "no source call became free before the deadline")
-            })?;
+            // The source's own permit first, so that whoever waits for it holds none of the common ones.
+            let permits = async move { (own.acquire_owned().await, all.acquire_owned().await) };
+            let permits = tokio::time::timeout_at(deadline.into(), permits)
+                .await
+                .map_err(|_| SourceError::new(ErrorCode::Timeout, "no source call became free before the deadline"))?;
             let cancel = CancelOnDrop(CancelToken::new());
             let ctx = Context::detached(Arc::clone(&job.request_id), Some(deadline), cancel.0.clone());
             let scan = tokio::task::spawn_blocking(move || {
                 // Held until the source really stopped, even if nobody waits any more.
-                let _permit = permit;
+                let _permits = permits;
                 run(&ctx, &job)
             });
             scan.await.unwrap_or_else(|e| {

@@ -28,16 +28,20 @@ mod fetch;
 pub mod format;
 mod policy;
 pub mod query;
+mod registry;
 mod scan;
 mod table;
 
 pub use cache_core::Origin;
 
-pub use compute::compute;
 pub use catalog::{BrokenDataset, Catalog, SourceHandle};
-pub use data_pipeline::{Answer, AnswerFrom, CallOptions, DataPipeline, PipelineOptions, Prepared, Processed, Refreshed, TableInfo};
+pub use compute::compute;
+pub use data_pipeline::{
+    Answer, AnswerFrom, CallOptions, DataPipeline, PipelineOptions, Prepared, Processed, Refreshed, TableInfo,
+};
 pub use dataset::Dataset;
 pub use error::Error;
 pub use fetch::{DirectFetch, Fetch, FetchFuture, FetchJob, Flow, Sink};
 pub use policy::{Mode, Policy, PolicyOverrides};
+pub use registry::Ask;
 pub use table::Table;

@@ -114,6 +114,9 @@ mod tests {
         }
         let table = builder.finish(Fingerprint::UNKNOWN, 1).unwrap();
         assert_eq!((table.rows, table.bytes), (200_000, 1_600_000));
-        assert_eq!(table.batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [65_536, 65_536, 65_536, 3_392]);
+        assert_eq!(
+            table.batches.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(),
+            [65_536, 65_536, 65_536, 3_392]
+        );
     }
 }

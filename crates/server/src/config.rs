@@ -49,7 +49,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("load_timeout", "60s", "how long a load may take"),
     setting("max_bytes", "", "the largest table that is kept whole; a quarter of tables_max_bytes when not set"),
     setting("mode", "auto", "table, query or auto: what is kept of a dataset"),
-    setting("concurrent_scans", "8", "scans of sources at a time"),
+    setting("concurrent_scans", "16", "scans of sources at a time"),
     setting("request_timeout", "60s", "how long a request may wait for its data"),
     setting("shutdown_timeout", "30s", "how long open requests may take after SIGTERM"),
 ];

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pipeline::{PolicyOverrides, SourceHandle};
+use pipeline::{Ask, PolicyOverrides, SourceHandle};
 use plugin_host::Instance;
 
 use crate::state::AppState;
 
 /// Asks every source what it offers and serves it from now on. Blocks: sources are called.
-pub fn publish(state: &AppState) {
+pub(crate) fn publish(state: &AppState, which: Ask) {
     let handles: Vec<SourceHandle> =
         state.plugins.sources().iter().map(|i| handle(i, &state.config.datasets)).collect();
-    let catalog = state.pipeline.publish(&handles);
+    let catalog = state.pipeline.publish(&handles, which);
     state.memo.clear();
     tracing::info!(
         generation = catalog.generation,

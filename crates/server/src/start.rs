@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cache_core::{Cache, Stamps};
 use pipeline::query::{Limits, Rules};
-use pipeline::{DataPipeline, DirectFetch, PipelineOptions};
+use pipeline::{Ask, DataPipeline, DirectFetch, PipelineOptions};
 use plugin_host::{Exposure, HostOptions, PluginHost};
 
 use crate::config::Config;
@@ -21,6 +21,9 @@ use crate::state::AppState;
 
 /// How long a source may take to say what it offers: a first look at large text files reads them whole.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Scans of one source at a time.
+const SCANS_PER_SOURCE: usize = 4;
 
 /// The parts of a server whose plugins are not loaded yet.
 ///
@@ -46,7 +49,7 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         describe_timeout: DESCRIBE_TIMEOUT,
         stamps: Arc::clone(&stamps),
         runtime: None,
-        fetch: Arc::new(DirectFetch::new(config.concurrent_scans)),
+        fetch: Arc::new(DirectFetch::new(config.concurrent_scans, SCANS_PER_SOURCE)),
     })
     .context("size the cache of tables")?;
     let bodies = Cache::builder("bodies")
@@ -72,12 +75,12 @@ pub fn load_plugins(state: &Arc<AppState>) {
     if let Err(error) = state.plugins.reload() {
         tracing::error!(error = %error, "failed to load the plugins: {error}");
     }
-    sources::publish(state);
+    sources::publish(state, Ask::New);
     state.set_ready();
     let weak = Arc::downgrade(state);
     state.plugins.subscribe(Box::new(move |_| {
         if let Some(state) = weak.upgrade() {
-            sources::publish(&state);
+            sources::publish(&state, Ask::New);
         }
     }));
 }

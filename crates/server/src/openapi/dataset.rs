@@ -19,14 +19,14 @@ pub(super) fn add(document: &mut Value, dataset: &Dataset, max_rows: u64) {
 }
 
 fn operation(dataset: &Dataset, component: &str, max_rows: u64) -> Value {
-    let description = match dataset.description.as_str() {
-        "" => format!("From the source {}.", dataset.source_name),
-        text => format!("{text}\n\nFrom the source {}.", dataset.source_name),
+    let summary = match dataset.description.as_str() {
+        "" => format!("Rows of {}", dataset.name),
+        text => text.to_owned(),
     };
     json!({
         "tags": ["data"],
-        "summary": format!("Rows of {}", dataset.name),
-        "description": description,
+        "summary": summary,
+        "description": format!("The rows of `{}`, from the source {}.", dataset.name, dataset.source_name),
         "operationId": format!("rows_{}", dataset.name),
         "parameters": parameters(dataset, max_rows),
         "responses": responses(component),

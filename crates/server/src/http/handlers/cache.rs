@@ -34,7 +34,7 @@ fn figures(stats: &Stats, max_bytes: u64) -> CacheFigures {
         load_seconds: stats.load_time.as_secs_f64(),
         evictions: stats.evictions,
         expirations: stats.expirations,
-        invalidations: stats.invalidations,
+        invalidations: stats.invalidated,
         refusals: stats.refusals,
     }
 }

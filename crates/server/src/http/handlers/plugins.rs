@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use actix_web::web::{Data, Json, block};
 
+use pipeline::Ask;
+
 use crate::http::dto::PluginList;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -32,7 +34,7 @@ pub async fn reload(state: Data<AppState>) -> Result<Json<PluginList>, Problem> 
     let state = Arc::clone(&state);
     let list = block(move || {
         let statuses = state.plugins.reload()?;
-        crate::sources::publish(&state);
+        crate::sources::publish(&state, Ask::All);
         Ok::<_, plugin_host::Error>(PluginList { plugins: statuses.into_iter().map(Into::into).collect() })
     });
     match list.await {
