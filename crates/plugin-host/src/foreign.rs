@@ -461,3 +461,6 @@ fn import(array: FFI_ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
     same_columns(schema, batch.schema_ref()).map_err(SourceError::invalid_data)?;
     Ok(batch)
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,6 +28,9 @@ use crate::watch;
 /// How long a reload waits for files that are still being written.
 const SETTLE: Duration = Duration::from_secs(2);
 
+/// The time between two looks while files are waited for.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// How long the workers may take to leave at shutdown; their keepers kill them before.
 const SHUTDOWN: Duration = Duration::from_secs(2);
 
@@ -169,9 +172,11 @@ impl PluginHost {
         self.core.state.lock().slots.iter().map(|(name, slot)| slot.status(name)).collect()
     }
 
-    /// Waits until nothing is being tried, or until `timeout` is over; says whether it is so.
+    /// Waits until every file in the folder has been tried, or until `timeout` is over; says
+    /// whether it is so.
     pub fn settle(&self, timeout: Duration) -> bool {
-        self.core.wait_loaded(Instant::now() + timeout)
+        let until = Instant::now() + timeout;
+        self.core.settle(until) && self.core.wait_loaded(until)
     }
 
     /// Looks at the folder now, tries again what failed or is quarantined, and waits for the outcome.
@@ -180,14 +185,8 @@ impl PluginHost {
     /// [`Error::ShutDown`].
     pub fn reload(&self) -> Result<Vec<PluginStatus>> {
         let core = &self.core;
-        let settled_by = Instant::now() + SETTLE;
-        let mut is_settled = core.reconcile(true);
-        while !is_settled && Instant::now() < settled_by {
-            if !core.sleep(Duration::from_millis(50)) {
-                return Err(Error::ShutDown);
-            }
-            is_settled = core.reconcile(false);
-        }
+        core.reconcile(true);
+        core.settle(Instant::now() + SETTLE);
         let limits = &core.options.limits;
         core.wait_loaded(Instant::now() + limits.open_timeout + limits.probe_timeout + limits.exit_grace);
         if core.state.lock().is_shut_down { Err(Error::ShutDown) } else { Ok(self.statuses()) }
@@ -246,6 +245,18 @@ impl Core {
             }
         }
         false
+    }
+
+    /// Looks until no file is being written; false when that was not before `until`.
+    fn settle(self: &Arc<Self>, until: Instant) -> bool {
+        loop {
+            if self.reconcile(false) {
+                return true;
+            }
+            if Instant::now() >= until || !self.sleep(BETWEEN_LOOKS) {
+                return false;
+            }
+        }
     }
 
     fn wait_loaded(&self, until: Instant) -> bool {

@@ -280,3 +280,6 @@ pub(crate) fn same_columns(declared: &Schema, found: &Schema) -> std::result::Re
 pub(crate) fn invalid(error: &ArrowError) -> SourceError {
     SourceError::invalid_data(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

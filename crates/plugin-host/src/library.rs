@@ -43,6 +43,12 @@ impl Library {
         Ok(Self { table })
     }
 
+    /// A library whose table is part of this program.
+    #[cfg(test)]
+    pub(crate) fn of_table(table: &'static PluginV1) -> Self {
+        Self { table }
+    }
+
     pub(crate) fn table(&self) -> *const PluginV1 {
         self.table
     }

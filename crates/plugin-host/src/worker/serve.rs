@@ -171,6 +171,7 @@ impl Serving {
             let sent = encoder.encode(&batch?, |parts| {
                 ctx.check()?;
                 writer.send_batch(&parts, &mut Forever).map_err(|error| {
+                    die_of_bad_memory(&error);
                     lane_is_gone = true;
                     SourceError::new(ErrorCode::Cancelled, error.to_string())
                 })
@@ -181,6 +182,15 @@ impl Serving {
             sent?;
         }
         Ok(())
+    }
+}
+
+/// A batch that points where no memory is has come from a plugin that corrupts ours: that is a crash,
+/// which only happened to be noticed by the kernel first.
+fn die_of_bad_memory(error: &FrameError) {
+    if matches!(error, FrameError::Io(rustix::io::Errno::FAULT)) {
+        eprintln!("the plugin gave an array whose buffers are not readable memory");
+        std::process::abort();
     }
 }
 
