@@ -58,6 +58,7 @@ struct Api;
 #[expect(dead_code, reason = "describes the document that Problem writes")]
 pub struct ProblemDocument {
     /// Always `about:blank`: `code` tells the kinds apart.
+    #[schema(example = "about:blank")]
     r#type: String,
     /// The status in words.
     #[schema(example = "Bad Request")]
