@@ -27,7 +27,6 @@ use crate::http::handlers;
             like, ilike, each with `not.` in front if need be. `select`, `order`, `limit` and `offset` shape the answer; \
             `format` or `Accept` choose JSON, NDJSON, CSV or an Arrow stream.",
         license(name = "MIT", identifier = "MIT"),
-        contact(),
     ),
     paths(
         handlers::datasets::list,
