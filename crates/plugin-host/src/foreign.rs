@@ -7,16 +7,16 @@
 //! A plugin that is not `CONCURRENT` is called by one thread at a time, streams included; whoever
 //! waits for its turn still notices that its caller gave up.
 
-use std::ffi::{CStr, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod stream;
+
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::Array;
 use arrow::array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
-use arrow::array::{Array, RecordBatch, RecordBatchOptions, StructArray};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
-use arrow::ffi::from_ffi_and_data_type;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ffi_stream::FFI_ArrowArrayStream;
 use parking_lot::{Mutex, MutexGuard};
 use plugin_sdk::abi::{
@@ -29,8 +29,10 @@ use plugin_sdk::{
 };
 
 use crate::context::ForeignContext;
-use crate::ipc::{invalid, same_columns};
+use crate::ipc::invalid;
 use crate::library::Library;
+
+use stream::Stream;
 
 /// How long a turn is waited for before the context is asked again.
 const TURN: Duration = Duration::from_millis(10);
@@ -339,127 +341,6 @@ impl Drop for Listing {
             unsafe { release(&raw mut self.0) }
         }
     }
-}
-
-/// The batches of a scan. Released on its thread's turn, at the end, after an error or when dropped.
-struct Stream {
-    raw: Option<Box<FFI_ArrowArrayStream>>,
-    instance: Arc<Instance>,
-    ctx: Context,
-    _foreign: ForeignContext,
-    schema: Option<SchemaRef>,
-}
-
-impl Stream {
-    fn read_schema(&mut self) -> Result<SchemaRef> {
-        let Some(raw) = self.raw.as_deref_mut() else { return Err(silent()) };
-        let get_schema = raw.get_schema().ok_or_else(silent)?;
-        let mut schema = FFI_ArrowSchema::empty();
-        let _turn = self.instance.turn(&self.ctx)?;
-        // SAFETY: the stream is live and the place is ours.
-        if unsafe { get_schema(raw, &raw mut schema) } != 0 {
-            return Err(last_error(raw, self.instance.table.stream_error));
-        }
-        let schema = read_schema(&schema)?;
-        self.schema = Some(schema.clone());
-        Ok(schema)
-    }
-
-    fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (Some(raw), Some(schema)) = (self.raw.as_deref_mut(), &self.schema) else { return Ok(None) };
-        let get_next = raw.get_next().ok_or_else(silent)?;
-        let mut array = FFI_ArrowArray::empty();
-        {
-            let _turn = self.instance.turn(&self.ctx)?;
-            // SAFETY: the stream is live and the place is ours.
-            if unsafe { get_next(raw, &raw mut array) } != 0 {
-                return Err(last_error(raw, self.instance.table.stream_error));
-            }
-        }
-        if array.is_released() {
-            return Ok(None);
-        }
-        // The import asserts what it relies on; a plugin that breaks it has given bad data.
-        catch_unwind(AssertUnwindSafe(|| import(array, schema)))
-            .unwrap_or_else(|_| {
-                Err(SourceError::invalid_data("the plugin gave a batch that is not a valid Arrow array"))
-            })
-            .map(Some)
-    }
-}
-
-impl Iterator for Stream {
-    type Item = Result<RecordBatch>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let item = self.read_batch().transpose();
-        if !matches!(item, Some(Ok(_))) {
-            self.close();
-        }
-        item
-    }
-}
-
-impl Stream {
-    fn close(&mut self) {
-        if let Some(raw) = self.raw.take() {
-            let _turn = (!self.instance.table.concurrent).then(|| self.instance.turn.lock());
-            drop(raw);
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
-fn silent() -> SourceError {
-    SourceError::invalid_data("the plugin gave a stream without functions")
-}
-
-/// The error behind the errno of a stream, whole if the plugin has the richer twin.
-fn last_error(raw: &mut FFI_ArrowArrayStream, twin: Option<StreamError>) -> SourceError {
-    if let Some(twin) = twin {
-        let mut error = RawError::empty();
-        // SAFETY: the stream is live and of the plugin that has the function.
-        if unsafe { twin(raw, &raw mut error) } == 1 {
-            return take_error(&mut error);
-        }
-    }
-    let text = raw.get_last_error().and_then(|get| {
-        // SAFETY: the stream is live; the text, where there is one, lives until the next call.
-        unsafe {
-            let text = get(raw);
-            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
-        }
-    });
-    let message = text.filter(|text| !text.is_empty());
-    let message = message.unwrap_or_else(|| "the plugin's stream failed without saying why".into());
-    SourceError::new(ErrorCode::Internal, message)
-}
-
-/// An array of the stream as a batch of its schema.
-fn import(array: FFI_ArrowArray, schema: &SchemaRef) -> Result<RecordBatch> {
-    if array.num_children() != schema.fields().len() {
-        let (want, have) = (schema.fields().len(), array.num_children());
-        return Err(SourceError::invalid_data(format!("{want} columns were declared, a batch has {have}")));
-    }
-    let rows = array.len();
-    // SAFETY: the plugin vouches for the array; its buffers are validated by the process that asked.
-    let mut data =
-        unsafe { from_ffi_and_data_type(array, DataType::Struct(schema.fields().clone())) }.map_err(|e| invalid(&e))?;
-    data.align_buffers();
-    if data.null_count() > 0 {
-        return Err(SourceError::invalid_data("a batch has rows that are null as a whole"));
-    }
-    let columns = StructArray::from(data);
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    let batch = RecordBatch::try_new_with_options(schema.clone(), columns.columns().to_vec(), &options)
-        .map_err(|e| invalid(&e))?;
-    same_columns(schema, batch.schema_ref()).map_err(SourceError::invalid_data)?;
-    Ok(batch)
 }
 
 #[cfg(test)]

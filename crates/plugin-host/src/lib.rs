@@ -28,6 +28,7 @@ mod elf;
 mod host;
 mod loading;
 mod sidecar;
+mod slot;
 mod store;
 mod watch;
 

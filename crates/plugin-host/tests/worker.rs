@@ -100,6 +100,13 @@ fn kill(pid: u32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
+/// Whether every thread of a process is stopped: a signal takes its time to reach them all.
+fn is_stopped(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let mut states = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap());
+    states.all(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T')))
+}
+
 #[track_caller]
 fn status(statuses: &[PluginStatus], name: &str) -> PluginStatus {
     statuses.iter().find(|status| status.name == name).unwrap_or_else(|| panic!("{statuses:?}")).clone()
@@ -274,6 +281,9 @@ fn a_call_that_does_not_stop_costs_its_worker_and_is_no_crash() {
     // A stopped process answers nothing, as one that hangs.
     let raw = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(raw, rustix::process::Signal::STOP).unwrap();
+    while !is_stopped(pid) {
+        std::thread::yield_now();
+    }
     let deadline = Context::detached("t", Some(Instant::now() + Duration::from_millis(50)), CancelToken::new());
     assert_eq!(source.datasets(&deadline).unwrap_err().code, ErrorCode::Timeout);
     // This one is a neighbour: it is lost to the kill, and made again with a new worker.

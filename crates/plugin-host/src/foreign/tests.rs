@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
-use arrow::datatypes::{Field, Int64Type};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type};
 use plugin_sdk::{CancelToken, Filter, Plugin, PluginInfo};
 
 use super::*;
@@ -49,8 +49,9 @@ impl DataSource for Echo {
         let mut applied = Vec::new();
         for filter in &request.filters {
             let exact = filter.op == FilterOp::In;
-            answers
-                .extend(exact.then(|| filter.values.as_primitive::<Int64Type>().values().to_vec()).unwrap_or_default());
+            if exact {
+                answers.extend_from_slice(filter.values.as_primitive::<Int64Type>().values());
+            }
             applied.push(if exact { Applied::Exact } else { Applied::Inexact });
         }
         answers.push(request.limit.map_or(-1, |limit| limit as i64));
