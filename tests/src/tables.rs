@@ -73,8 +73,9 @@ fn numbers(draw: &mut Draw) -> Vec<(&'static str, ArrayRef)> {
     let f32s = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, -0.0, 1.5, -2.25, 1e30, 0.1];
     let cents = draw.column(&[0, 5, -5, 100, -100, 9_999_999_999, -9_999_999_999], |r| r.between(-500, 500).into());
     let long = 10_i128.pow(38) - 1;
-    let longs =
-        draw.column(&[0, long, -long, 1, -1, 1_000_000_000], |r| i128::from(r.number()) * i128::from(r.number() >> 1));
+    let longs = draw.column(&[0, long, -long, 1, -1, 1_000_000_000], |r| {
+        i128::from(r.number()) * i128::from(r.number() >> 1) % long
+    });
     let decimal = |values: Vec<Option<i128>>, precision, scale| {
         Decimal128Array::from(values).with_precision_and_scale(precision, scale).expect("a decimal type")
     };
