@@ -1,8 +1,9 @@
 //! A plugin's library is copied into the folder of the running server, replaced and removed.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tests::poll::{PATIENCE, until_true};
+use tests::poll::{PATIENCE, RaiseOnDrop, until_true};
 use tests::{Server, artifacts};
 
 /// The paths of the live OpenAPI document.
@@ -72,6 +73,49 @@ fn a_sidecar_that_changes_is_taken_over() {
     fs::write(&path, sidecar("two", 5)).expect("a sidecar");
     until_true("the dataset has its new name", PATIENCE, || server.datasets() == ["two"]);
     server.get("/api/v1/datasets/one/rows").expect(404);
+}
+
+#[test]
+fn replacing_a_source_under_load_fails_no_request_and_mixes_no_answers() {
+    let sidecar = |rows: usize| {
+        format!(
+            "[config.datasets.t]\nrows = {rows}\nseed = {rows}\ncolumns = [{{ name = \"id\", type = \"sequence\" }}, \
+             {{ name = \"n\", type = \"int\", min = {rows}, max = {rows} }}]\n"
+        )
+    };
+    let server = Server::options().plugin("synthetic").file("synthetic.toml", &sidecar(100)).start();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|reader| {
+                let (client, done) = (server.client(), &done);
+                scope.spawn(move || {
+                    let mut answers = 0_u64;
+                    while !done.load(Ordering::Relaxed) {
+                        let path = format!("/api/v1/datasets/t/rows?id=gte.{}&select=n", reader + answers % 7);
+                        let rows = client.get(&path).expect(200).json();
+                        let rows = rows.as_array().expect("rows").clone();
+                        let version = rows[0]["n"].as_u64().expect("a version");
+                        assert!(rows.iter().all(|row| row["n"] == version), "two versions in one answer");
+                        assert!(rows.len() as u64 <= version && rows.len() as u64 + 9 >= version);
+                        answers += 1;
+                    }
+                    answers
+                })
+            })
+            .collect();
+        let _end = RaiseOnDrop(&done);
+        for rows in 101..=105 {
+            let beside = server.plugin_folder().join("synthetic.new");
+            fs::write(&beside, sidecar(rows)).expect("a sidecar");
+            fs::rename(beside, server.plugin_folder().join("synthetic.toml")).expect("a rename");
+            until_true("the new source serves", PATIENCE, || server.rows("t", "limit=1")[0]["n"] == rows);
+        }
+        done.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().expect("no request fails") > 0);
+        }
+    });
 }
 
 #[test]

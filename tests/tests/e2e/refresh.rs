@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 use tests::Server;
+use tests::poll::RaiseOnDrop;
 
 /// Puts a file in place as careful programs do: beside, then by rename.
 fn put(folder: &Path, name: &str, text: &str) {
@@ -87,14 +89,14 @@ fn readers_see_the_old_table_or_the_new_one_and_never_a_mixture() {
     };
     put(folder.path(), "t.csv", &table(0));
     let server = Server::over(folder.path());
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..3)
             .map(|reader| {
                 let (client, done) = (server.client(), &done);
                 scope.spawn(move || {
                     let mut newest = 0;
-                    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    while !done.load(Ordering::Relaxed) {
                         let path = format!("/api/v1/datasets/t/rows?id=gte.{reader}&select=version");
                         let rows = client.get(&path).expect(200).json();
                         let rows = rows.as_array().expect("rows");
@@ -107,12 +109,13 @@ fn readers_see_the_old_table_or_the_new_one_and_never_a_mixture() {
                 })
             })
             .collect();
+        let _end = RaiseOnDrop(&done);
         for version in 1..=10 {
             put(folder.path(), "t.csv", &table(version));
             server.refresh("t").expect(200);
             assert_eq!(server.rows("t", "limit=1")[0]["version"], version, "seen by whoever was told");
         }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        done.store(true, Ordering::Relaxed);
         readers.into_iter().for_each(|reader| reader.join().expect("a reader"));
     });
 }

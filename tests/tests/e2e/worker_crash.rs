@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tests::Server;
-use tests::poll::{PATIENCE, until, until_true};
+use tests::poll::{PATIENCE, RaiseOnDrop, until, until_true};
 
 const SIDECAR: &str = "[config.datasets.orders]\nrows = 20000\nseed = 5\n\
     columns = [{ name = \"id\", type = \"sequence\" }, { name = \"n\", type = \"int\", min = 0, max = 99 }]\n";
@@ -62,6 +62,7 @@ fn a_killed_worker_costs_its_own_calls_at_most() {
         ask("files", "GET", "/api/v1/datasets/geographic/rows?order=rate");
         ask("synthetic", "POST", "/api/v1/datasets/orders/refresh");
         ask("cached", "GET", "/api/v1/datasets/orders/rows?n=lt.5&limit=10");
+        let _end = RaiseOnDrop(&done);
         for _ in 0..2 {
             let (good, neighbours) = (synthetic.good(), files.good());
             let pid = until("the source has a worker", PATIENCE, || worker(&server, "synthetic"));
