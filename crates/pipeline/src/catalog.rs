@@ -7,12 +7,11 @@
 //! `<source>-<dataset>`, so that the outcome does not depend on the order of loading. A dataset whose
 //! schema cannot be had is kept in [`Catalog::broken`] with the reason, and nothing else suffers.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use plugin_sdk::{Context, DataSource, Dataset as Offer, SourceError};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use plugin_sdk::{DataSource, Dataset as Offer, SourceError};
 
 use crate::dataset::{Dataset, DatasetFacts, namespace_of};
 use crate::error::{Error, closest};
@@ -79,19 +78,14 @@ impl Catalog {
         Err(Error::UnknownDataset { name: name.to_owned(), suggestion })
     }
 
-    /// The catalog of these sources, as far as they have said what they offer. What `previous` knew of
-    /// an unchanged dataset (what is loaded of it) carries over.
-    pub(crate) fn build(
-        sources: &[SourceHandle],
-        offers: &HashMap<Arc<str>, Offers>,
-        base: Policy,
-        previous: &Catalog,
-    ) -> Self {
-        let mut sources: Vec<&SourceHandle> = sources.iter().collect();
-        sources.sort_by(|a, b| a.name.cmp(&b.name));
+    /// The catalog of these sources and what each offers. What `previous` knew of an unchanged dataset
+    /// (what is loaded of it) carries over.
+    pub(crate) fn build(sources: &[(SourceHandle, Offers)], base: Policy, previous: &Catalog) -> Self {
+        let mut sources: Vec<_> = sources.iter().collect();
+        sources.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         let mut catalog = Self { generation: previous.generation + 1, ..Self::default() };
-        for handle in sources {
-            for offered in offers.get(&handle.identity).into_iter().flatten() {
+        for (handle, offers) in sources {
+            for offered in offers {
                 catalog.add(handle, offered, base, previous);
             }
         }
@@ -151,36 +145,19 @@ pub(crate) struct Offered {
     pub(crate) schema: Result<SchemaRef, SourceError>,
 }
 
-/// Asks a source what it offers. One that cannot say offers nothing, and the log says why.
-pub(crate) fn ask(handle: &SourceHandle, context: &(impl Fn() -> Context + Sync)) -> Offers {
-    let listed = handle.source.datasets(&context()).unwrap_or_else(|error| {
-        tracing::warn!(source = %handle.name, error = %error, "source does not list its datasets: {error}");
-        Vec::new()
-    });
-    let offer = |Offer { name, description }: Offer| {
-        let schema = handle.source.schema(&context(), &name);
-        if let Err(error) = &schema {
-            tracing::warn!(source = %handle.name, dataset = %name, error = %error,
-                "dataset '{name}' of source '{}' cannot be served: {error}", handle.name);
-        }
-        Offered { name, description, schema }
-    };
-    listed.into_par_iter().map(offer).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use arrow::datatypes::{DataType, Field, Schema};
-    use plugin_sdk::{CancelToken, ErrorCode, Scan, ScanRequest};
+    use plugin_sdk::{CancelToken, Context, ErrorCode, Scan, ScanRequest};
 
     use super::*;
     use crate::policy::Mode;
 
-    struct Offers(Vec<&'static str>, DataType);
+    struct Listed(Vec<&'static str>, DataType);
 
-    impl DataSource for Offers {
+    impl DataSource for Listed {
         fn datasets(&self, _: &Context) -> plugin_sdk::Result<Vec<Offer>> {
             Ok(self.0.iter().map(|name| Offer::new(*name, "")).collect())
         }
@@ -202,7 +179,7 @@ mod tests {
         SourceHandle {
             name: name.into(),
             identity: format!("id-{name}").into(),
-            source: Arc::new(Offers(offers.to_vec(), data_type)),
+            source: Arc::new(Listed(offers.to_vec(), data_type)),
             policy: PolicyOverrides::default(),
             datasets: BTreeMap::new(),
         }
@@ -210,8 +187,16 @@ mod tests {
 
     fn build(sources: &[SourceHandle], previous: &Catalog) -> Catalog {
         let context = || Context::detached("test", None, CancelToken::new());
-        let offers = sources.iter().map(|handle| (handle.identity.clone(), ask(handle, &context))).collect();
-        Catalog::build(sources, &offers, BASE, previous)
+        let offer = |handle: &SourceHandle, Offer { name, description }: Offer| Offered {
+            schema: handle.source.schema(&context(), &name),
+            name,
+            description,
+        };
+        let offers = |handle: &SourceHandle| -> Offers {
+            handle.source.datasets(&context()).unwrap().into_iter().map(|o| offer(handle, o)).collect()
+        };
+        let sources: Vec<_> = sources.iter().map(|handle| (handle.clone(), offers(handle))).collect();
+        Catalog::build(&sources, BASE, previous)
     }
 
     #[test]

@@ -406,11 +406,11 @@ impl DataPipeline {
         let (this, dataset, call) = (self.clone(), Arc::clone(dataset), call.clone());
         move |_| {
             Box::pin(async move {
+                let version = this.next_version();
                 let sink = Arc::new(TableSink::new(Arc::clone(&dataset.schema), dataset.policy.max_bytes));
                 let request = ScanRequest::all(&dataset.source_dataset);
                 let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
                 fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
-                let version = this.next_version();
                 let table = compute(u64::MAX, move || sink.finish(version)).await?;
                 this.item(&dataset, table)
             })
@@ -426,6 +426,7 @@ impl DataPipeline {
         let (this, dataset, call, query) = (self.clone(), Arc::clone(dataset), call.clone(), query.clone());
         move |_| {
             Box::pin(async move {
+                let version = this.next_version();
                 let pushdown = eval::pushdown(&query);
                 let request = ScanRequest {
                     dataset: dataset.source_dataset.clone(),
@@ -437,7 +438,6 @@ impl DataPipeline {
                 let sink = Arc::new(sink);
                 let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
                 fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
-                let version = this.next_version();
                 let table = compute(u64::MAX, move || sink.finish(version)).await?;
                 this.item(&dataset, table)
             })

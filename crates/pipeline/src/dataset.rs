@@ -62,9 +62,10 @@ impl Dataset {
         self.state.version.load(Ordering::Acquire)
     }
 
-    /// The data of this number is what the table cache now serves.
+    /// The table cache served the data of this number. Loads are numbered as they begin, and the
+    /// cache keeps the one that began last, so a smaller number is that of a table on its way out.
     pub(crate) fn set_version(&self, version: u64) {
-        self.state.version.store(version, Ordering::Release);
+        self.state.version.fetch_max(version, Ordering::AcqRel);
     }
 
     /// The mode in force: never [`Mode::Auto`].

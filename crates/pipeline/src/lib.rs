@@ -22,6 +22,7 @@ mod catalog;
 mod compute;
 mod data_pipeline;
 mod dataset;
+mod describe;
 mod error;
 pub mod eval;
 mod fetch;

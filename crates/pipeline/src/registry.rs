@@ -1,10 +1,12 @@
 //! The sources of a pipeline, what each offers, and the catalog that follows from both.
 //!
 //! Sources are asked each in a thread of its own, and a new catalog is published as each answers: one
-//! that hangs delays its own datasets and no others.
+//! that hangs delays its own datasets and no others. A source that is replaced by another of its name
+//! goes on serving until the new one has answered. One that fails for the moment is asked again, at
+//! growing intervals, for as long as it is wanted.
 
-use std::collections::HashMap;
-use std::sync::{Arc, mpsc};
+use std::collections::HashSet;
+use std::sync::{Arc, Weak, mpsc};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -12,12 +14,15 @@ use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use plugin_sdk::{CancelToken, Context};
 
-use crate::catalog::{Catalog, Offers, SourceHandle, ask};
+use crate::catalog::{Catalog, Offers, SourceHandle};
 use crate::dataset::Dataset;
+use crate::describe::{describe, worth_another_try};
 use crate::policy::Policy;
 
 /// How long [`Registry::publish`] waits for answers; later ones are published as they come.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The first and the longest wait before a source that failed for the moment is asked again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Which sources are asked what they offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +46,26 @@ pub(crate) struct Registry {
 
 #[derive(Default)]
 struct Known {
-    handles: Vec<SourceHandle>,
-    /// By identity of the source.
-    offers: HashMap<Arc<str>, Offers>,
+    /// What should serve.
+    wanted: Vec<SourceHandle>,
+    /// What serves, with what it offers: of each name the last one that answered.
+    serving: Vec<(SourceHandle, Offers)>,
+    /// Identities of sources that serve while they have not answered in full.
+    partial: HashSet<Arc<str>>,
+}
+
+impl Known {
+    fn wants(&self, handle: &SourceHandle) -> bool {
+        self.wanted.iter().any(|wanted| wanted.identity == handle.identity)
+    }
+
+    fn is_partial(&self, handle: &SourceHandle) -> bool {
+        self.partial.contains(&handle.identity)
+    }
+
+    fn serves(&self, handle: &SourceHandle) -> bool {
+        self.serving.iter().any(|(serving, _)| serving.identity == handle.identity)
+    }
 }
 
 impl Registry {
@@ -64,21 +86,22 @@ impl Registry {
     pub(crate) fn publish(self: &Arc<Self>, handles: &[SourceHandle], which: Ask) -> Arc<Catalog> {
         let to_ask: Vec<SourceHandle> = {
             let mut known = self.known.lock();
-            known.handles = handles.to_vec();
-            known.offers.retain(|identity, _| handles.iter().any(|handle| handle.identity == *identity));
+            known.wanted = handles.to_vec();
+            known.serving.retain(|(serving, _)| handles.iter().any(|handle| handle.name == serving.name));
+            for (serving, _) in &mut known.serving {
+                // The same source may have come back with other policies.
+                if let Some(handle) = handles.iter().find(|handle| handle.identity == serving.identity) {
+                    *serving = handle.clone();
+                }
+            }
             self.rebuild(&known);
-            let unknown = |handle: &&SourceHandle| which == Ask::All || !known.offers.contains_key(&handle.identity);
-            handles.iter().filter(unknown).cloned().collect()
+            handles.iter().filter(|handle| which == Ask::All || !known.serves(handle)).cloned().collect()
         };
         let (send, answered) = mpsc::channel();
         for handle in to_ask {
-            let (this, send) = (Arc::clone(self), send.clone());
+            let (this, send) = (Arc::downgrade(self), send.clone());
             let name = format!("ask-{}", handle.name);
-            let asking = std::thread::Builder::new().name(name).spawn(move || {
-                this.ask(&handle);
-                // The publisher may have stopped waiting.
-                let _ = send.send(());
-            });
+            let asking = std::thread::Builder::new().name(name).spawn(move || ask_until_answered(&this, &handle, send));
             if let Err(error) = asking {
                 tracing::error!(error = %error, "failed to start a thread: {error}");
             }
@@ -90,21 +113,48 @@ impl Registry {
         self.catalog()
     }
 
-    fn ask(&self, handle: &SourceHandle) {
+    /// Asks once and serves the answer; says whether asking again may bring more.
+    fn ask(&self, handle: &SourceHandle) -> bool {
         let context = || Context::detached("catalog", Some(Instant::now() + self.describe_timeout), CancelToken::new());
-        let offers = ask(handle, &context);
+        let answer = describe(handle, &context, |partial| {
+            let mut known = self.known.lock();
+            // Half an answer is better than none, but not better than the source that it replaces.
+            if !known.serving.iter().any(|(serving, _)| serving.name == handle.name) || known.is_partial(handle) {
+                known.partial.insert(handle.identity.clone());
+                self.serve(&mut known, handle, partial.clone());
+            }
+        });
         let mut known = self.known.lock();
-        if known.handles.iter().any(|present| present.identity == handle.identity) {
-            known.offers.insert(handle.identity.clone(), offers);
-            self.rebuild(&known);
+        known.partial.remove(&handle.identity);
+        match answer {
+            Ok(offers) => {
+                let again = offers.iter().any(|offered| offered.schema.as_ref().is_err_and(worth_another_try));
+                self.serve(&mut known, handle, offers);
+                again
+            }
+            // What it offered before is still the best that is known.
+            Err(error) if known.serves(handle) => worth_another_try(&error),
+            Err(error) => {
+                self.serve(&mut known, handle, Offers::new());
+                worth_another_try(&error)
+            }
+        }
+    }
+
+    fn serve(&self, known: &mut Known, handle: &SourceHandle, offers: Offers) {
+        if known.wants(handle) {
+            known.serving.retain(|(serving, _)| serving.name != handle.name);
+            known.serving.push((handle.clone(), offers));
+            self.rebuild(known);
         }
     }
 
     /// The source of `dataset` says that it has this schema now.
     pub(crate) fn adopt_schema(&self, dataset: &Dataset, schema: SchemaRef) {
         let mut known = self.known.lock();
-        let offers = known.offers.get_mut(&dataset.source_identity);
-        let offered = offers.into_iter().flatten().find(|offered| offered.name == dataset.source_dataset);
+        let serving = known.serving.iter_mut().find(|(handle, _)| handle.identity == dataset.source_identity);
+        let offers = serving.into_iter().flat_map(|(_, offers)| offers);
+        let offered = offers.into_iter().find(|offered| offered.name == dataset.source_dataset);
         // Another load may have seen the change first, or the dataset may be gone.
         if let Some(offered) = offered.filter(|offered| offered.schema.as_ref().is_ok_and(|old| *old != schema)) {
             offered.schema = Ok(schema);
@@ -114,8 +164,27 @@ impl Registry {
 
     fn rebuild(&self, known: &Known) {
         let previous = self.catalog.load_full();
-        let catalog = Arc::new(Catalog::build(&known.handles, &known.offers, self.base, &previous));
+        let catalog = Arc::new(Catalog::build(&known.serving, self.base, &previous));
         self.catalog.store(Arc::clone(&catalog));
         (self.listener)(&previous, &catalog);
+    }
+}
+
+/// Asks a source until it has nothing more to say, or is not wanted any more. The sender goes with the
+/// first answer.
+fn ask_until_answered(registry: &Weak<Registry>, handle: &SourceHandle, answered: mpsc::Sender<()>) {
+    let mut answered = Some(answered);
+    let mut wait = RETRY.0;
+    while let Some(registry) = registry.upgrade()
+        && registry.known.lock().wants(handle)
+    {
+        let again = registry.ask(handle);
+        drop(answered.take());
+        drop(registry);
+        if !again {
+            return;
+        }
+        std::thread::sleep(wait);
+        wait = (wait * 2).min(RETRY.1);
     }
 }

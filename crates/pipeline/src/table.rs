@@ -24,7 +24,7 @@ pub struct Table {
     pub bytes: u64,
     /// The source's change token from before the scan.
     pub fingerprint: Fingerprint,
-    /// Number of the load that made the table; grows within one process, never 0.
+    /// Number of the load that made the table, given when it began; grows within one process, never 0.
     pub version: u64,
 }
 

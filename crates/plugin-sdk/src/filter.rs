@@ -28,9 +28,7 @@ pub fn is_supported(column: &DataType, filter: &Filter) -> bool {
     match filter.op {
         FilterOp::IsNull | FilterOp::IsNotNull => !matches!(column, DataType::Union(..)),
         FilterOp::In => is_comparable(column) && plain(column) == plain(filter.values.data_type()),
-        _ => {
-            is_comparable(column) && plain(column) == plain(filter.values.data_type()) && filter.values.len() == 1
-        }
+        _ => is_comparable(column) && plain(column) == plain(filter.values.data_type()) && filter.values.len() == 1,
     }
 }
 
@@ -221,8 +219,7 @@ mod tests {
         check(bytes.clone(), NotEq, bytes.slice(0, 1), &[1]);
         let days: ArrayRef = Arc::new(Date32Array::from(vec![1, 2, 3]));
         check(days.clone(), Gt, days.slice(1, 1), &[2]);
-        let money: ArrayRef =
-            Arc::new(Decimal128Array::from(vec![100, 250]).with_precision_and_scale(10, 2).unwrap());
+        let money: ArrayRef = Arc::new(Decimal128Array::from(vec![100, 250]).with_precision_and_scale(10, 2).unwrap());
         check(money.clone(), LtEq, money.slice(0, 1), &[0]);
     }
 
@@ -252,16 +249,10 @@ mod tests {
 
     #[test]
     fn filters_of_a_batch_are_anded() {
-        let schema = Schema::new(vec![
-            Field::new("n", DataType::Int64, false),
-            Field::new("s", DataType::Utf8, false),
-        ]);
-        let batch =
-            RecordBatch::try_new(Arc::new(schema), vec![ints([1, 2, 3]), strings(&["a", "b", "b"])]).unwrap();
-        let filters = [
-            Filter { column: 0, op: Lt, values: ints([3]) },
-            Filter { column: 1, op: Eq, values: strings(&["b"]) },
-        ];
+        let schema = Schema::new(vec![Field::new("n", DataType::Int64, false), Field::new("s", DataType::Utf8, false)]);
+        let batch = RecordBatch::try_new(Arc::new(schema), vec![ints([1, 2, 3]), strings(&["a", "b", "b"])]).unwrap();
+        let filters =
+            [Filter { column: 0, op: Lt, values: ints([3]) }, Filter { column: 1, op: Eq, values: strings(&["b"]) }];
         assert_eq!(apply(&batch, &filters).unwrap(), batch.slice(1, 1));
         assert_eq!(apply(&batch, &[]).unwrap(), batch);
         let missing = Filter { column: 7, op: Eq, values: ints([1]) };

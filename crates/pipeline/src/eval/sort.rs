@@ -7,12 +7,16 @@
 //! A single column of numbers or times has keys of 64 bits ([`Narrow`]); everything else has rows of bytes that compare as
 //! the values do ([`arrow::row`]).
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, BooleanArray, RecordBatch, RecordBatchOptions,
+};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, interleave};
 use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
@@ -148,15 +152,31 @@ fn push_keys(narrow: &mut Narrow, piece: u32, column: &ArrayRef, places: &[u32],
         DataType::UInt32 => keys!(UInt32Type, u64::from),
         DataType::UInt64 => keys!(UInt64Type, |v| v),
         DataType::Float32 => keys!(Float32Type, |v| {
-            let bits = v.to_bits().cast_signed();
+            let bits = one_zero(v).to_bits().cast_signed();
             signed((bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()).into())
         }),
-        DataType::Float64 => keys!(Float64Type, |v| float(v.to_bits().cast_signed())),
+        DataType::Float64 => keys!(Float64Type, |v| float(one_zero(v).to_bits().cast_signed())),
         DataType::Date32 => keys!(Date32Type, |v| signed(v.into())),
         DataType::Date64 => keys!(Date64Type, signed),
         DataType::Decimal32(..) => keys!(Decimal32Type, |v| signed(v.into())),
         DataType::Decimal64(..) => keys!(Decimal64Type, signed),
         _ => push_time_keys(narrow, piece, column, places, descending),
+    }
+}
+
+/// The two zeros are equal in filters, so they are in an order: adding zero makes -0.0 the other one
+/// and leaves all else as it is.
+fn one_zero<T: ArrowNativeTypeOp>(value: T) -> T {
+    value.add_wrapping(T::ZERO)
+}
+
+/// A column of keys with one zero.
+fn with_one_zero(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float64 => Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(one_zero)),
+        DataType::Float32 => Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(one_zero)),
+        DataType::Float16 => Arc::new(column.as_primitive::<Float16Type>().unary::<_, Float16Type>(one_zero)),
+        _ => Arc::clone(column),
     }
 }
 
@@ -219,7 +239,7 @@ fn wide_order(
     let found = each_piece(pieces, large, |_, piece| {
         let mask = surviving(query, piece)?;
         let places = places(mask.as_ref(), piece.num_rows());
-        let mut columns: Vec<ArrayRef> = order.iter().map(|key| piece.column(key.column).clone()).collect();
+        let mut columns: Vec<ArrayRef> = order.iter().map(|key| with_one_zero(piece.column(key.column))).collect();
         if let Some(mask) = mask.filter(|_| places.len() < piece.num_rows()) {
             let mask = BooleanArray::new(mask, None);
             columns = columns.iter().map(|column| filter(column, &mask)).collect::<Result<_, _>>()?;

@@ -180,5 +180,15 @@ impl Predicate {
 
 /// `*` reads better in a URL than `%25`; binding turns each back.
 fn wildcards(pattern: String) -> String {
-    pattern.replace('%', "*")
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '%' => out.push('*'),
+            '*' => out.push_str("\\*"),
+            '\\' => out.extend(std::iter::once('\\').chain(chars.next())),
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -157,7 +157,7 @@ impl Column<'_> {
             let message = format!("a pattern of more than {} bytes", self.limits.max_pattern_bytes);
             return Err(QueryError::new(QueryErrorKind::TooComplex, self.name, pattern, message));
         }
-        let values = cast(&StringArray::from(vec![pattern.replace('*', "%")]), self.data_type)
+        let values = cast(&StringArray::from(vec![with_percent(pattern)]), self.data_type)
             .map_err(|_| self.unsupported(operator, "patterns match texts only"))?;
         Ok(self.test(op, values))
     }
@@ -238,4 +238,36 @@ pub(super) fn ascending_distinct(values: &ArrayRef) -> Option<ArrayRef> {
     let firsts = (0..sorted.len()).filter(|at| *at == 0 || compare(at - 1, *at).is_ne());
     let firsts = UInt64Array::from_iter_values(firsts.map(|at| at as u64));
     take(&sorted, &firsts, None).ok()
+}
+
+/// A pattern with `%` for each `*`, as PostgREST has it; `\*` is a literal star, and every other escape stays as it is.
+fn with_percent(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' => out.push('%'),
+            '\\' => match chars.next() {
+                Some('*') => out.push('*'),
+                Some(escaped) => out.extend(['\\', escaped]),
+                None => out.push('\\'),
+            },
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_percent;
+
+    #[test]
+    fn a_star_is_a_percent_unless_it_is_escaped() {
+        for (pattern, expected) in
+            [("*a*", "%a%"), (r"a\*b", "a*b"), (r"a\\*", r"a\\%"), (r"50\%", r"50\%"), (r"a\", r"a\")]
+        {
+            assert_eq!(with_percent(pattern), expected, "{pattern}");
+        }
+    }
 }

@@ -1,3 +1,5 @@
+//! Batches there and back, and frames that were damaged on the way.
+
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
     ListArray, NullArray, StringArray, TimestampMicrosecondArray,

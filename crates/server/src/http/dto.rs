@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::problem::Problem;
+
 /// All datasets.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DatasetList {
@@ -169,6 +171,16 @@ pub struct QueryBody {
     /// Whether a filter that names no column of the dataset is an error.
     #[serde(default)]
     pub strict: bool,
+}
+
+impl QueryBody {
+    /// Reads the members of a JSON object. (Serde alone would take an array for it as well.)
+    pub fn read(members: serde_json::Map<String, serde_json::Value>) -> Result<Self, Problem> {
+        serde_json::from_value(serde_json::Value::Object(members)).map_err(|error| {
+            Problem::bad_body(format!("the body cannot be read: {error}"))
+                .hint(r#"send {"filters": {"year_min": 2020}}, and "strict": true if need be"#)
+        })
+    }
 }
 
 /// What a refresh brought.

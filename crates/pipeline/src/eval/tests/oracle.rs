@@ -288,7 +288,7 @@ impl Asked {
                 (Cell::Null, Cell::Null) => return Ordering::Equal,
                 (Cell::Null, _) => return if options.nulls_first { Ordering::Less } else { Ordering::Greater },
                 (_, Cell::Null) => return if options.nulls_first { Ordering::Greater } else { Ordering::Less },
-                (Cell::Float(left), Cell::Float(right)) => left.total_cmp(right),
+                (Cell::Float(left), Cell::Float(right)) => (left + 0.0).total_cmp(&(right + 0.0)),
                 (left, right) => equality(left, right).unwrap(),
             };
             if options.descending { order.reverse() } else { order }

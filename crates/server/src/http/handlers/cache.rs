@@ -9,6 +9,7 @@ use crate::state::AppState;
 /// Figures of the caches
 #[utoipa::path(
     get,
+    operation_id = "cache_stats",
     path = "/api/v1/cache/stats",
     tag = "cache",
     responses((status = 200, description = "Figures of the tables and of the bodies", body = CacheStats))

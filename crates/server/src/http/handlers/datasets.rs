@@ -22,6 +22,7 @@ fn when_ready(state: &AppState) -> Result<(), Problem> {
 /// List the datasets
 #[utoipa::path(
     get,
+    operation_id = "list_datasets",
     path = "/api/v1/datasets",
     tag = "datasets",
     responses((status = 200, description = "All datasets, by name", body = DatasetList))
@@ -62,6 +63,7 @@ fn summary(dataset: &Dataset, table: Option<TableInfo>) -> DatasetSummary {
 /// Describe a dataset
 #[utoipa::path(
     get,
+    operation_id = "describe_dataset",
     path = "/api/v1/datasets/{name}",
     tag = "datasets",
     params(("name" = String, Path, description = "The dataset")),
@@ -99,6 +101,7 @@ pub async fn show(state: Data<AppState>, name: Path<String>) -> Result<Json<Data
 /// `and=(...)` and `or=(...)` make others.
 #[utoipa::path(
     get,
+    operation_id = "read_rows",
     path = "/api/v1/datasets/{name}/rows",
     tag = "datasets",
     params(
@@ -138,6 +141,7 @@ pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpReques
 /// name no column are skipped and listed, so that one set of filters can go to many datasets.
 #[utoipa::path(
     post,
+    operation_id = "read_rows_by_filters",
     path = "/api/v1/datasets/{name}/query",
     tag = "datasets",
     params(("name" = String, Path, description = "The dataset")),
@@ -152,9 +156,10 @@ pub async fn query(
     state: Data<AppState>,
     name: Path<String>,
     request: HttpRequest,
-    body: Json<QueryBody>,
+    body: Json<serde_json::Map<String, serde_json::Value>>,
 ) -> Result<HttpResponse, Problem> {
     when_ready(&state)?;
+    let body = QueryBody::read(body.into_inner())?;
     let strictness = if body.strict { Strictness::Strict } else { Strictness::Lenient };
     let call = state.call(&super::request_id(&request));
     let processed = state.pipeline.process(&name, &body.filters, strictness, &call).await?;
@@ -177,6 +182,7 @@ pub async fn query(
 /// The old data goes on being served until the new data is there.
 #[utoipa::path(
     post,
+    operation_id = "refresh_dataset",
     path = "/api/v1/datasets/{name}/refresh",
     tag = "datasets",
     params(("name" = String, Path, description = "The dataset")),

@@ -10,14 +10,14 @@ use crate::http::dto::Readiness;
 use crate::state::AppState;
 
 /// Whether the process lives
-#[utoipa::path(get, path = "/livez", tag = "operations",
+#[utoipa::path(get, path = "/livez", operation_id = "livez", tag = "operations",
     responses((status = 200, description = "It does", body = String, content_type = "text/plain")))]
 pub async fn live() -> impl Responder {
     "ok\n"
 }
 
 /// Whether requests for data can be answered
-#[utoipa::path(get, path = "/readyz", tag = "operations",
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz", tag = "operations",
     responses(
         (status = 200, description = "They can", body = Readiness),
         (status = 503, description = "The plugins are still being loaded", body = Readiness),

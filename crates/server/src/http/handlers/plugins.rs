@@ -13,6 +13,7 @@ use crate::state::AppState;
 /// List the plugins
 #[utoipa::path(
     get,
+    operation_id = "list_plugins",
     path = "/api/v1/plugins",
     tag = "plugins",
     responses((status = 200, description = "All plugins, with what was tried to load each", body = PluginList))
@@ -26,6 +27,7 @@ pub async fn list(state: Data<AppState>) -> Json<PluginList> {
 /// Libraries that failed are tried again, and every source is asked anew what it offers.
 #[utoipa::path(
     post,
+    operation_id = "reload_plugins",
     path = "/api/v1/plugins/reload",
     tag = "plugins",
     responses((status = 200, description = "All plugins, after the look", body = PluginList))
