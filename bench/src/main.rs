@@ -14,6 +14,10 @@ mod server;
 
 use std::process::ExitCode;
 
+/// Keeps the pages of freed buffers for a while, which the system's allocator gives back at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const HELP: &str = "\
 benchmarks:
   http       cached hits and 304s against a handler of constant bytes (needs wrk); then idle
