@@ -22,7 +22,7 @@ use crate::policy::{Policy, PolicyOverrides};
 pub struct SourceHandle {
     /// Name of the instance.
     pub name: Arc<str>,
-    /// Identity of the instance: changes with its library and its configuration.
+    /// Identity of the instance: its own, and another one with another library or configuration.
     pub identity: Arc<str>,
     /// The source.
     pub source: Arc<dyn DataSource>,
@@ -30,6 +30,36 @@ pub struct SourceHandle {
     pub policy: PolicyOverrides,
     /// Policy settings of single datasets, by the source's own name for them.
     pub datasets: BTreeMap<String, PolicyOverrides>,
+}
+
+impl SourceHandle {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.identity == other.identity
+    }
+}
+
+/// The policies that do not come with a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Policies {
+    /// Of datasets for which nothing else was given.
+    pub(crate) base: Policy,
+    /// Of single datasets, by the name under which they are served. They win.
+    pub(crate) datasets: BTreeMap<String, PolicyOverrides>,
+    /// No dataset may keep more than this.
+    pub(crate) most_bytes: u64,
+}
+
+impl Policies {
+    fn of(&self, handle: &SourceHandle, offered: &str, served: &str) -> Policy {
+        let given = [self.datasets.get(served), handle.datasets.get(offered), Some(&handle.policy)];
+        let given = given.into_iter().flatten().fold(PolicyOverrides::default(), |strong, weak| strong.or(weak));
+        let policy = given.over(self.base);
+        if policy.max_bytes > self.most_bytes {
+            tracing::warn!(dataset = %served, max_bytes = self.most_bytes,
+                "max_bytes of dataset '{served}' is more than the cache of tables can hold: {} is used", self.most_bytes);
+        }
+        Policy { max_bytes: policy.max_bytes.min(self.most_bytes), ..policy }
+    }
 }
 
 /// A dataset that is offered but cannot be served.
@@ -80,19 +110,19 @@ impl Catalog {
 
     /// The catalog of these sources and what each offers. What `previous` knew of an unchanged dataset
     /// (what is loaded of it) carries over.
-    pub(crate) fn build(sources: &[(SourceHandle, Offers)], base: Policy, previous: &Catalog) -> Self {
+    pub(crate) fn build(sources: &[(SourceHandle, Offers)], policies: &Policies, previous: &Catalog) -> Self {
         let mut sources: Vec<_> = sources.iter().collect();
         sources.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
         let mut catalog = Self { generation: previous.generation + 1, ..Self::default() };
         for (handle, offers) in sources {
             for offered in offers {
-                catalog.add(handle, offered, base, previous);
+                catalog.add(handle, offered, policies, previous);
             }
         }
         catalog
     }
 
-    fn add(&mut self, handle: &SourceHandle, offered: &Offered, base: Policy, previous: &Catalog) {
+    fn add(&mut self, handle: &SourceHandle, offered: &Offered, policies: &Policies, previous: &Catalog) {
         let Some(name) = self.free_name(&handle.name, &offered.name) else {
             tracing::warn!(source = %handle.name, dataset = %offered.name, "dataset left out: its name is taken twice over");
             return;
@@ -106,8 +136,7 @@ impl Catalog {
                 return;
             }
         };
-        let policy = handle.policy.over(base);
-        let policy = handle.datasets.get(&offered.name).map_or(policy, |own| own.over(policy));
+        let policy = policies.of(handle, &offered.name, &name);
         let namespace = namespace_of(&handle.identity, &offered.name, &schema);
         let known = previous.datasets.values().find(|d| d.namespace == namespace);
         let state = known.map(|d| d.state()).unwrap_or_default();
@@ -196,7 +225,8 @@ mod tests {
             handle.source.datasets(&context()).unwrap().into_iter().map(|o| offer(handle, o)).collect()
         };
         let sources: Vec<_> = sources.iter().map(|handle| (handle.clone(), offers(handle))).collect();
-        Catalog::build(&sources, BASE, previous)
+        let policies = Policies { base: BASE, datasets: BTreeMap::new(), most_bytes: u64::MAX };
+        Catalog::build(&sources, &policies, previous)
     }
 
     #[test]

@@ -7,15 +7,15 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 
-/// Rows up to which a table is worked on in place: handing over costs more than that.
-const SMALL_ROWS: u64 = 4_096;
+/// Bytes up to which a table is worked on in place: handing over costs more than that.
+const SMALL_BYTES: u64 = 64 * 1024;
 
-/// Runs `work` on `rows` rows, in place or on rayon.
+/// Runs `work` on `bytes` bytes of rows, in place or on rayon.
 ///
 /// # Errors
 /// [`Error::Internal`] when the work panicked.
-pub async fn compute<T: Send + 'static>(rows: u64, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    if rows <= SMALL_ROWS {
+pub async fn compute<T: Send + 'static>(bytes: u64, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    if bytes <= SMALL_BYTES {
         return catch_unwind(AssertUnwindSafe(work)).map_err(|_| Error::Internal("the work panicked".into()));
     }
     let (send, receive) = oneshot::channel();

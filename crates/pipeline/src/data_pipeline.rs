@@ -8,6 +8,7 @@
 //! Numbers of loads ([`Table::version`]) tell data of one dataset apart in time: what is made of a
 //! table is keyed with its number, so that after a refresh nothing made of older data is found.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -18,15 +19,15 @@ use cache_core::{Cache, How, Item, Key, LoadContext, LoadError, LoadOptions, Loa
 use plugin_sdk::ScanRequest;
 use tokio::runtime::Handle;
 
-use crate::catalog::{Catalog, SourceHandle};
+use crate::catalog::{Catalog, Policies, SourceHandle};
 use crate::compute::compute;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval;
 use crate::fetch::{Fetch, FetchJob};
-use crate::policy::{Mode, Policy};
+use crate::policy::{Mode, Policy, PolicyOverrides};
 use crate::query::{BoundQuery, Rules, dashboard};
-use crate::registry::{Ask, Registry};
+use crate::registry::{Ask, Asking, Registry};
 use crate::scan::{ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
 
@@ -35,6 +36,9 @@ pub struct PipelineOptions {
     /// The policy of datasets for which nothing else was given. Its `max_bytes` should be well
     /// below `tables_max_bytes`.
     pub policy: Policy,
+    /// Policy settings of single datasets, by the name under which they are served; they beat those of
+    /// the sources.
+    pub datasets: BTreeMap<String, PolicyOverrides>,
     /// The bytes of all tables and results that are kept.
     pub tables_max_bytes: u64,
     /// The number of tables and results that are kept.
@@ -112,6 +116,8 @@ pub struct Answer {
     pub batches: Vec<RecordBatch>,
     /// How many rows.
     pub rows: u64,
+    /// How many bytes they take.
+    pub bytes: u64,
     /// When the scan behind them began.
     pub origin: cache_core::Origin,
     /// Where they came from.
@@ -182,13 +188,18 @@ impl DataPipeline {
             tables = tables.runtime(runtime);
         }
         let tables: Cache<Arc<Table>> = tables.build()?;
+        let policies = Policies {
+            base: options.policy,
+            datasets: options.datasets,
+            most_bytes: options.tables_max_bytes / 10 * 9,
+        };
         let listener = {
             let tables = tables.clone();
             Box::new(move |previous: &Catalog, now: &Catalog| forget_what_left(&tables, previous, now))
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                registry: Arc::new(Registry::new(options.policy, options.describe_timeout, listener)),
+                registry: Arc::new(Registry::new(policies, options.describe_timeout, listener)),
                 tables,
                 fetch: options.fetch,
                 stamps: options.stamps,
@@ -213,9 +224,9 @@ impl DataPipeline {
         &self.inner.rules
     }
 
-    /// Serves these sources from now on. Blocks until those that are asked have said what they offer, or
-    /// for ten seconds; later answers are served as they come.
-    pub fn publish(&self, sources: &[SourceHandle], which: Ask) -> Arc<Catalog> {
+    /// Serves these sources from now on, and begins to ask those that are to be asked what they offer;
+    /// their datasets are served as the answers come.
+    pub fn publish(&self, sources: &[SourceHandle], which: Ask) -> Asking {
         self.inner.registry.publish(sources, which)
     }
 
@@ -262,7 +273,7 @@ impl DataPipeline {
     pub async fn answer(&self, prepared: &Prepared, query: &BoundQuery, call: &CallOptions) -> Result<Answer, Error> {
         let Some(loaded) = &prepared.table else { return self.answer_by_query(prepared, query, call).await };
         let (table, query) = (Arc::clone(loaded.value()), query.clone());
-        let batches = compute(table.rows, {
+        let batches = compute(table.bytes, {
             let table = Arc::clone(&table);
             move || eval::evaluate(&query, &table.schema, &table.batches)
         })
@@ -270,6 +281,7 @@ impl DataPipeline {
         let (schema, batches) = batches.into_parts();
         Ok(Answer {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
             schema,
             batches,
             origin: loaded.origin(),
@@ -294,6 +306,7 @@ impl DataPipeline {
             schema: Arc::clone(&table.schema),
             batches: table.batches.clone(),
             rows: table.rows,
+            bytes: table.bytes,
             origin: loaded.origin(),
             from: loaded.how().into(),
         })

@@ -4,6 +4,7 @@
 //! line; CSV has a header line, and nested columns as JSON text; Arrow is an IPC stream. Dates and
 //! times are ISO 8601, binary is hexadecimal, decimals keep all their digits.
 
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -26,14 +27,24 @@ pub enum Format {
     Arrow,
 }
 
-/// A result that cannot be written in a format.
+/// A result that cannot be written.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("write the result as {format}: {source}")]
-pub struct EncodeError {
-    /// Name of the format.
-    pub format: &'static str,
-    /// Why.
-    pub source: Arc<ArrowError>,
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The format cannot carry it.
+    #[error("write the result as {format}: {source}")]
+    Unsupported {
+        /// Name of the format.
+        format: &'static str,
+        /// Why.
+        source: Arc<ArrowError>,
+    },
+    /// There is too much of it.
+    #[error("the answer is longer than {max_bytes} bytes")]
+    TooLarge {
+        /// The bound.
+        max_bytes: usize,
+    },
 }
 
 impl Format {
@@ -65,60 +76,78 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// Writes batches of `schema`.
+    /// Writes batches of `schema`, into `max_bytes` at most.
     ///
     /// # Errors
-    /// [`EncodeError`] when a column's type cannot be written in the format.
-    pub fn encode(self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, EncodeError> {
-        let bytes = match self {
-            Self::Json => json::<JsonArray>(batches),
-            Self::Ndjson => json::<LineDelimited>(batches),
-            Self::Csv => csv(schema, batches),
-            Self::Arrow => ipc(schema, batches),
+    /// A column's type cannot be written in the format, or there is too much to write.
+    pub fn encode(self, schema: &SchemaRef, batches: &[RecordBatch], max_bytes: usize) -> Result<Vec<u8>, EncodeError> {
+        let mut out = Bounded { bytes: Vec::new(), max_bytes, is_over: false };
+        let written = match self {
+            Self::Json => json::<JsonArray>(&mut out, batches),
+            Self::Ndjson => json::<LineDelimited>(&mut out, batches),
+            Self::Csv => csv(&mut out, schema, batches),
+            Self::Arrow => ipc(&mut out, schema, batches),
         };
-        bytes.map_err(|source| EncodeError { format: self.name(), source: Arc::new(source) })
+        match written {
+            Ok(()) => Ok(out.bytes),
+            Err(_) if out.is_over => Err(EncodeError::TooLarge { max_bytes }),
+            Err(source) => Err(EncodeError::Unsupported { format: self.name(), source: Arc::new(source) }),
+        }
     }
 }
 
-fn json<F: JsonFormat>(batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, F>(Vec::new());
+/// Takes bytes up to a bound.
+struct Bounded {
+    bytes: Vec<u8>,
+    max_bytes: usize,
+    is_over: bool,
+}
+
+impl Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.max_bytes - self.bytes.len() {
+            self.is_over = true;
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn json<F: JsonFormat>(out: impl Write, batches: &[RecordBatch]) -> Result<(), ArrowError> {
+    let mut writer = WriterBuilder::new().with_explicit_nulls(true).build::<_, F>(out);
     for batch in batches {
         writer.write(batch)?;
     }
-    writer.finish()?;
-    Ok(writer.into_inner())
+    writer.finish()
 }
 
-fn ipc(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
-    let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
+fn ipc(out: impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), ArrowError> {
+    let mut writer = StreamWriter::try_new(out, schema)?;
     for batch in batches {
         writer.write(batch)?;
     }
-    writer.into_inner()
+    writer.finish()
 }
 
-fn csv(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Vec<u8>, ArrowError> {
-    let flat_schema = Arc::new(Schema::new(
-        schema
-            .fields()
-            .iter()
-            .map(|field| {
-                if field.data_type().is_nested() {
-                    Arc::new(Field::new(field.name(), DataType::Utf8, true))
-                } else {
-                    Arc::clone(field)
-                }
-            })
-            .collect::<Vec<_>>(),
-    ));
-    let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(Vec::new());
+fn csv(out: impl Write, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<(), ArrowError> {
+    let flat = |field: &Arc<Field>| match field.data_type() {
+        t if t.is_nested() => Arc::new(Field::new(field.name(), DataType::Utf8, true)),
+        _ => Arc::clone(field),
+    };
+    let flat_schema = Arc::new(Schema::new(schema.fields().iter().map(flat).collect::<Vec<_>>()));
+    let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(out);
     // The writer takes its header from the first batch, so a result without rows needs an empty one.
     writer.write(&RecordBatch::new_empty(Arc::clone(&flat_schema)))?;
     for batch in batches {
         let columns = batch.columns().iter().map(flatten).collect::<Result<Vec<_>, _>>()?;
         writer.write(&RecordBatch::try_new(Arc::clone(&flat_schema), columns)?)?;
     }
-    Ok(writer.into_inner())
+    Ok(())
 }
 
 /// A nested column as JSON text, any other as it is.
@@ -127,7 +156,8 @@ fn flatten(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         return Ok(Arc::clone(column));
     }
     let schema = Arc::new(Schema::new(vec![Field::new("v", column.data_type().clone(), true)]));
-    let lines = json::<LineDelimited>(&[RecordBatch::try_new(schema, vec![Arc::clone(column)])?])?;
+    let mut lines = Vec::new();
+    json::<LineDelimited>(&mut lines, &[RecordBatch::try_new(schema, vec![Arc::clone(column)])?])?;
     // Each line is `{"v":<value>}`.
     let text = String::from_utf8(lines).map_err(|e| ArrowError::CsvError(e.to_string()))?;
     let values = text.lines().enumerate().map(|(row, line)| {
@@ -166,7 +196,7 @@ mod tests {
     #[track_caller]
     fn check(format: Format, rows: usize, expected: &str) {
         let (schema, batch) = table();
-        let bytes = format.encode(&schema, &[batch.slice(0, rows)]).unwrap();
+        let bytes = format.encode(&schema, &[batch.slice(0, rows)], usize::MAX).unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
 
@@ -180,14 +210,25 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_over_the_bound_is_refused_in_every_format() {
+        let (schema, batch) = table();
+        for format in Format::ALL {
+            let whole = format.encode(&schema, std::slice::from_ref(&batch), usize::MAX).unwrap().len();
+            assert!(format.encode(&schema, std::slice::from_ref(&batch), whole).is_ok());
+            let error = format.encode(&schema, std::slice::from_ref(&batch), whole - 1).unwrap_err();
+            assert!(matches!(error, EncodeError::TooLarge { .. }), "{format:?}: {error}");
+        }
+    }
+
+    #[test]
     fn a_result_without_rows_is_still_a_document() {
         check(Format::Json, 0, "[]");
         check(Format::Ndjson, 0, "");
         check(Format::Csv, 0, "n,x,s,b,l\n");
         let (schema, _) = table();
-        assert_eq!(Format::Json.encode(&schema, &[]).unwrap(), b"[]");
-        assert_eq!(Format::Csv.encode(&schema, &[]).unwrap(), b"n,x,s,b,l\n");
-        let bytes = Format::Arrow.encode(&schema, &[]).unwrap();
+        assert_eq!(Format::Json.encode(&schema, &[], usize::MAX).unwrap(), b"[]");
+        assert_eq!(Format::Csv.encode(&schema, &[], usize::MAX).unwrap(), b"n,x,s,b,l\n");
+        let bytes = Format::Arrow.encode(&schema, &[], usize::MAX).unwrap();
         let reader = arrow::ipc::reader::StreamReader::try_new(bytes.as_slice(), None).unwrap();
         assert_eq!(reader.schema(), schema);
         assert_eq!(reader.count(), 0);

@@ -44,5 +44,5 @@ pub use dataset::Dataset;
 pub use error::Error;
 pub use fetch::{DirectFetch, Fetch, FetchFuture, FetchJob, Flow, Sink};
 pub use policy::{Mode, Policy, PolicyOverrides};
-pub use registry::Ask;
+pub use registry::{Ask, Asking};
 pub use table::Table;

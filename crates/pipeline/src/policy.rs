@@ -60,6 +60,17 @@ pub struct PolicyOverrides {
 }
 
 impl PolicyOverrides {
+    /// These settings, and where there is none those of `other`.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            ttl: self.ttl.or(other.ttl),
+            load_timeout: self.load_timeout.or(other.load_timeout),
+            max_bytes: self.max_bytes.or(other.max_bytes),
+            mode: self.mode.or(other.mode),
+        }
+    }
+
     /// `base` with these settings.
     pub fn over(&self, base: Policy) -> Policy {
         Policy {

@@ -5,22 +5,19 @@
 //! goes on serving until the new one has answered. One that fails for the moment is asked again, at
 //! growing intervals, for as long as it is wanted.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Weak, mpsc};
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use arrow::datatypes::SchemaRef;
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use plugin_sdk::{CancelToken, Context};
 
-use crate::catalog::{Catalog, Offers, SourceHandle};
+use crate::catalog::{Catalog, Offers, Policies, SourceHandle};
 use crate::dataset::Dataset;
 use crate::describe::{describe, worth_another_try};
-use crate::policy::Policy;
 
-/// How long [`Registry::publish`] waits for answers; later ones are published as they come.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The first and the longest wait before a source that failed for the moment is asked again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -39,7 +36,8 @@ pub(crate) type Listener = Box<dyn Fn(&Catalog, &Catalog) + Send + Sync>;
 pub(crate) struct Registry {
     catalog: ArcSwap<Catalog>,
     known: Mutex<Known>,
-    base: Policy,
+    all_answered: Condvar,
+    policies: Policies,
     describe_timeout: Duration,
     listener: Listener,
 }
@@ -50,27 +48,60 @@ struct Known {
     wanted: Vec<SourceHandle>,
     /// What serves, with what it offers: of each name the last one that answered.
     serving: Vec<(SourceHandle, Offers)>,
-    /// Identities of sources that serve while they have not answered in full.
-    partial: HashSet<Arc<str>>,
+    /// The last ask of each wanted source, by identity.
+    asks: HashMap<Arc<str>, LastAsk>,
+    /// How many asks were begun.
+    begun: u64,
 }
 
 impl Known {
-    fn wants(&self, handle: &SourceHandle) -> bool {
-        self.wanted.iter().any(|wanted| wanted.identity == handle.identity)
-    }
-
-    fn is_partial(&self, handle: &SourceHandle) -> bool {
-        self.partial.contains(&handle.identity)
-    }
-
     fn serves(&self, handle: &SourceHandle) -> bool {
-        self.serving.iter().any(|(serving, _)| serving.identity == handle.identity)
+        self.serving.iter().any(|(serving, _)| serving.is_same(handle))
+    }
+
+    /// A new ask of a source; what an older one brings counts no more.
+    fn begin_ask(&mut self, handle: &SourceHandle) -> u64 {
+        self.begun += 1;
+        self.asks.insert(handle.identity.clone(), LastAsk { number: self.begun, is_answered: false });
+        self.begun
+    }
+
+    /// Whether the source is wanted, and this is the last time that it was asked.
+    fn is_current(&self, handle: &SourceHandle, number: u64) -> bool {
+        self.asks.get(&handle.identity).is_some_and(|ask| ask.number == number)
     }
 }
 
+/// Sources that are being asked.
+#[must_use]
+pub struct Asking(Arc<Registry>);
+
+impl Asking {
+    /// Waits until every source has answered once, or for `patience`. Later answers are served as they
+    /// come.
+    pub fn wait(self, patience: Duration) {
+        let mut known = self.0.known.lock();
+        let some_left = |known: &mut Known| known.asks.values().any(|ask| !ask.is_answered);
+        self.0.all_answered.wait_while_for(&mut known, some_left, patience);
+    }
+}
+
+/// The last time that a source was asked.
+struct LastAsk {
+    number: u64,
+    is_answered: bool,
+}
+
 impl Registry {
-    pub(crate) fn new(base: Policy, describe_timeout: Duration, listener: Listener) -> Self {
-        Self { catalog: ArcSwap::default(), known: Mutex::default(), base, describe_timeout, listener }
+    pub(crate) fn new(policies: Policies, describe_timeout: Duration, listener: Listener) -> Self {
+        Self {
+            catalog: ArcSwap::default(),
+            known: Mutex::default(),
+            all_answered: Condvar::new(),
+            policies,
+            describe_timeout,
+            listener,
+        }
     }
 
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
@@ -81,51 +112,63 @@ impl Registry {
         self.catalog.load().generation
     }
 
-    /// Serves these sources from now on. Blocks until those that are asked have answered, or for ten
-    /// seconds.
-    pub(crate) fn publish(self: &Arc<Self>, handles: &[SourceHandle], which: Ask) -> Arc<Catalog> {
-        let to_ask: Vec<SourceHandle> = {
+    /// Serves these sources from now on, and begins to ask those that are to be asked.
+    pub(crate) fn publish(self: &Arc<Self>, handles: &[SourceHandle], which: Ask) -> Asking {
+        let to_ask: Vec<(SourceHandle, u64)> = {
             let mut known = self.known.lock();
             known.wanted = handles.to_vec();
             known.serving.retain(|(serving, _)| handles.iter().any(|handle| handle.name == serving.name));
             for (serving, _) in &mut known.serving {
                 // The same source may have come back with other policies.
-                if let Some(handle) = handles.iter().find(|handle| handle.identity == serving.identity) {
+                if let Some(handle) = handles.iter().find(|handle| handle.is_same(serving)) {
                     *serving = handle.clone();
                 }
             }
+            known.asks.retain(|identity, _| handles.iter().any(|handle| handle.identity == *identity));
             self.rebuild(&known);
-            handles.iter().filter(|handle| which == Ask::All || !known.serves(handle)).cloned().collect()
+            let to_ask = |handle: &&SourceHandle| which == Ask::All || !known.asks.contains_key(&handle.identity);
+            let to_ask: Vec<SourceHandle> = handles.iter().filter(to_ask).cloned().collect();
+            let begin = |handle| {
+                let number = known.begin_ask(&handle);
+                (handle, number)
+            };
+            to_ask.into_iter().map(begin).collect()
         };
-        let (send, answered) = mpsc::channel();
-        for handle in to_ask {
-            let (this, send) = (Arc::downgrade(self), send.clone());
+        for (handle, number) in to_ask {
+            let this = Arc::downgrade(self);
             let name = format!("ask-{}", handle.name);
-            let asking = std::thread::Builder::new().name(name).spawn(move || ask_until_answered(&this, &handle, send));
+            let asking =
+                std::thread::Builder::new().name(name).spawn(move || ask_until_answered(&this, &handle, number));
             if let Err(error) = asking {
                 tracing::error!(error = %error, "failed to start a thread: {error}");
             }
         }
-        drop(send);
-        let until = Instant::now() + PATIENCE;
-        // Ends when all have answered, for then every sender is gone, or when time is over.
-        while answered.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
-        self.catalog()
+        Asking(Arc::clone(self))
+    }
+
+    /// The source has answered, well or not, whoever asked.
+    fn answered(&self, handle: &SourceHandle, number: u64) {
+        if let Some(ask) = self.known.lock().asks.get_mut(&handle.identity).filter(|ask| ask.number == number) {
+            ask.is_answered = true;
+        }
+        self.all_answered.notify_all();
     }
 
     /// Asks once and serves the answer; says whether asking again may bring more.
-    fn ask(&self, handle: &SourceHandle) -> bool {
+    fn ask(&self, handle: &SourceHandle, ask: u64) -> bool {
         let context = || Context::detached("catalog", Some(Instant::now() + self.describe_timeout), CancelToken::new());
         let answer = describe(handle, &context, |partial| {
             let mut known = self.known.lock();
-            // Half an answer is better than none, but not better than the source that it replaces.
-            if !known.serving.iter().any(|(serving, _)| serving.name == handle.name) || known.is_partial(handle) {
-                known.partial.insert(handle.identity.clone());
+            // Half an answer is better than none, but not better than what is served in its place.
+            let serving = known.serving.iter().find(|(serving, _)| serving.name == handle.name);
+            if known.is_current(handle, ask) && serving.is_none_or(|(_, offers)| is_partial(offers)) {
                 self.serve(&mut known, handle, partial.clone());
             }
         });
         let mut known = self.known.lock();
-        known.partial.remove(&handle.identity);
+        if !known.is_current(handle, ask) {
+            return false;
+        }
         match answer {
             Ok(offers) => {
                 let again = offers.iter().any(|offered| offered.schema.as_ref().is_err_and(worth_another_try));
@@ -142,17 +185,20 @@ impl Registry {
     }
 
     fn serve(&self, known: &mut Known, handle: &SourceHandle, offers: Offers) {
-        if known.wants(handle) {
-            known.serving.retain(|(serving, _)| serving.name != handle.name);
-            known.serving.push((handle.clone(), offers));
-            self.rebuild(known);
-        }
+        // The handle of now: its policies may have changed since it was asked.
+        let Some(handle) = known.wanted.iter().find(|wanted| wanted.is_same(handle)).cloned() else { return };
+        known.serving.retain(|(serving, _)| serving.name != handle.name);
+        known.serving.push((handle, offers));
+        self.rebuild(known);
     }
 
     /// The source of `dataset` says that it has this schema now.
     pub(crate) fn adopt_schema(&self, dataset: &Dataset, schema: SchemaRef) {
         let mut known = self.known.lock();
-        let serving = known.serving.iter_mut().find(|(handle, _)| handle.identity == dataset.source_identity);
+        let serving = known
+            .serving
+            .iter_mut()
+            .find(|(handle, _)| handle.identity == dataset.source_identity && handle.name == dataset.source_name);
         let offers = serving.into_iter().flat_map(|(_, offers)| offers);
         let offered = offers.into_iter().find(|offered| offered.name == dataset.source_dataset);
         // Another load may have seen the change first, or the dataset may be gone.
@@ -164,22 +210,25 @@ impl Registry {
 
     fn rebuild(&self, known: &Known) {
         let previous = self.catalog.load_full();
-        let catalog = Arc::new(Catalog::build(&known.serving, self.base, &previous));
+        let catalog = Arc::new(Catalog::build(&known.serving, &self.policies, &previous));
         self.catalog.store(Arc::clone(&catalog));
         (self.listener)(&previous, &catalog);
     }
 }
 
-/// Asks a source until it has nothing more to say, or is not wanted any more. The sender goes with the
-/// first answer.
-fn ask_until_answered(registry: &Weak<Registry>, handle: &SourceHandle, answered: mpsc::Sender<()>) {
-    let mut answered = Some(answered);
+/// Whether a schema is still missing that may come yet.
+fn is_partial(offers: &Offers) -> bool {
+    offers.iter().any(|offered| offered.schema.as_ref().is_err_and(worth_another_try))
+}
+
+/// Asks a source until it has nothing more to say, is not wanted any more, or is asked anew.
+fn ask_until_answered(registry: &Weak<Registry>, handle: &SourceHandle, number: u64) {
     let mut wait = RETRY.0;
     while let Some(registry) = registry.upgrade()
-        && registry.known.lock().wants(handle)
+        && registry.known.lock().is_current(handle, number)
     {
-        let again = registry.ask(handle);
-        drop(answered.take());
+        let again = registry.ask(handle, number);
+        registry.answered(handle, number);
         drop(registry);
         if !again {
             return;

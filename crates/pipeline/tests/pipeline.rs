@@ -16,6 +16,8 @@ use pipeline::{
 };
 use plugin_sdk::{Context, DataSource, Dataset, ErrorCode, Scan, ScanRequest, SourceError};
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Rows of the table, as (year, region).
 type Rows = Vec<(i64, &'static str)>;
 
@@ -82,6 +84,7 @@ fn pipeline(source: &Arc<Source>, policy: PolicyOverrides) -> DataPipeline {
             max_bytes: 1 << 20,
             mode: Mode::Auto,
         },
+        datasets: BTreeMap::new(),
         tables_max_bytes: 64 << 20,
         tables_max_entries: 1_000,
         rules: Rules::default(),
@@ -91,7 +94,7 @@ fn pipeline(source: &Arc<Source>, policy: PolicyOverrides) -> DataPipeline {
         fetch: Arc::new(DirectFetch::new(8, 4)),
     })
     .unwrap();
-    pipeline.publish(&[handle(source, "v1", policy)], Ask::New);
+    pipeline.publish(&[handle(source, "v1", policy)], Ask::New).wait(PATIENCE);
     pipeline
 }
 
@@ -233,7 +236,7 @@ async fn another_library_never_answers_with_what_the_one_before_loaded() {
     let pipeline = pipeline(&source, PolicyOverrides::default());
     ask(&pipeline, "").await.unwrap();
     let replaced = Source::new(vec![(1, "EU")]);
-    pipeline.publish(&[handle(&replaced, "v2", PolicyOverrides::default())], Ask::New);
+    pipeline.publish(&[handle(&replaced, "v2", PolicyOverrides::default())], Ask::New).wait(PATIENCE);
     assert_eq!(years(&ask(&pipeline, "").await.unwrap()), [1]);
     assert_eq!(pipeline.table_stats().entries, 1);
 }

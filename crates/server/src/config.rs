@@ -37,10 +37,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("data", "data", "root folder of the bundled files source"),
     setting("insecure", "false", "listen on an address that is not loopback, without keys and TLS"),
     setting("allowed_hosts", "", "further host names that requests may name, separated by commas"),
-    setting("log", "info", "log filter, such as info or server=debug,info"),
+    setting("log", "info,actix_server=warn", "log filter, such as info or server=debug,info"),
     setting("log_format", "text", "text or json"),
     setting("workers", "0", "threads that serve requests; 0 = one a core"),
-    setting("max_rows", "1000000", "the largest limit that a query may ask for"),
+    setting("max_rows", "1000000", "the most rows of one answer"),
+    setting("max_answer_bytes", "256 MiB", "the longest answer, before compression"),
     setting("max_body_bytes", "1 MiB", "the largest request body"),
     setting("max_connections", "10000", "connections served at a time by each worker"),
     setting("tables_max_bytes", "512 MiB", "memory for cached tables and results"),
@@ -132,6 +133,7 @@ pub struct Layers {
     values: BTreeMap<&'static str, (String, Origin)>,
     datasets: BTreeMap<String, PolicyOverrides>,
     unknown_environment: Vec<String>,
+    file: Option<PathBuf>,
 }
 
 impl Layers {
@@ -146,7 +148,7 @@ impl Layers {
         flags: impl Iterator<Item = (&'static str, String)>,
     ) -> Result<Self, ConfigError> {
         let values = SETTINGS.iter().map(|s| (s.name, (s.default.to_owned(), Origin::Default))).collect();
-        let mut layers = Self { values, datasets: BTreeMap::new(), unknown_environment: Vec::new() };
+        let mut layers = Self { values, datasets: BTreeMap::new(), unknown_environment: Vec::new(), file: None };
         match file {
             Some(path) => layers.read(path)?,
             None if Path::new("larder.toml").exists() => layers.read(Path::new("larder.toml"))?,
@@ -172,6 +174,7 @@ impl Layers {
         let text =
             std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         let parse = |message: String| ConfigError::Parse { path: path.to_owned(), message };
+        self.file = Some(path.to_owned());
         let table: toml::Table = toml::from_str(&text).map_err(|e| parse(e.to_string()))?;
         for (name, value) in table {
             match value {
@@ -211,12 +214,18 @@ impl Layers {
         })
     }
 
+    /// The configuration file that was read.
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// Variables `LARDER_*` that are no setting. They may be somebody else's, so they are only told.
     pub fn unknown_environment(&self) -> &[String] {
         &self.unknown_environment
     }
 
-    fn text(&self, name: &'static str) -> &str {
+    /// The text of a setting, `""` when it has none.
+    pub fn text(&self, name: &'static str) -> &str {
         self.values.get(name).map_or("", |(value, _)| value)
     }
 
@@ -290,6 +299,8 @@ pub struct Config {
     pub workers: usize,
     /// The largest limit of a query.
     pub max_rows: u64,
+    /// The longest answer, before compression.
+    pub max_answer_bytes: usize,
     /// The largest request body.
     pub max_body_bytes: usize,
     /// Connections at a time, for each worker.
@@ -338,6 +349,16 @@ impl Config {
             given => given,
         };
         let tables_max_bytes = layers.bytes("tables_max_bytes")?;
+        for (dataset, policy) in &layers.datasets {
+            if policy.max_bytes.is_some_and(|size| size.as_u64() > tables_max_bytes / 10 * 9) {
+                return Err(ConfigError::Value {
+                    name: format!("datasets.{dataset}.max_bytes"),
+                    value: policy.max_bytes.map(|size| size.to_string()).unwrap_or_default(),
+                    origin: Origin::File,
+                    reason: "expected at most nine tenths of tables_max_bytes".into(),
+                });
+            }
+        }
         Ok(Self {
             listen,
             home,
@@ -353,6 +374,7 @@ impl Config {
             },
             workers,
             max_rows: above_zero(layers, "max_rows")?,
+            max_answer_bytes: layers.bytes("max_answer_bytes")? as usize,
             max_body_bytes: layers.bytes("max_body_bytes")? as usize,
             max_connections: above_zero(layers, "max_connections")? as usize,
             tables_max_bytes,
@@ -455,6 +477,7 @@ mod tests {
         check_error("", &[("listen", "nowhere")], "configure listen");
         check_error("", &[("log_format", "xml")], "text or json");
         check_error("", &[("max_bytes", "1 TiB")], "nine tenths");
+        check_error("[datasets.t]\nmax_bytes = \"1 TiB\"", &[], "datasets.t.max_bytes");
         check_error("[datasets.t]\nttl = \"5s\"\nmood = 1", &[], "[datasets.t]");
         check_error("ttl = ", &[], "parse the configuration file");
     }

@@ -10,6 +10,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use pipeline::Error;
+use pipeline::format::{EncodeError, Format};
 use plugin_sdk::{ErrorCode, SourceError};
 use serde::Serialize;
 
@@ -27,6 +28,8 @@ struct Parts {
     value: Option<String>,
     retry_after_secs: Option<u64>,
     allow: Option<&'static str>,
+    /// What the log says, and the client does not see.
+    cause: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +50,7 @@ struct Document<'a> {
 
 impl Problem {
     /// A problem with a stable code and a detail for people.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             status,
             code,
@@ -57,6 +60,7 @@ impl Problem {
             value: None,
             retry_after_secs: None,
             allow: None,
+            cause: None,
         }))
     }
 
@@ -88,6 +92,88 @@ impl Problem {
         self
     }
 
+    /// Adds what the log is to say under the request's id.
+    #[must_use]
+    fn cause(mut self, cause: impl fmt::Display) -> Self {
+        self.0.cause = Some(cause.to_string());
+        self
+    }
+
+    /// 421 for a host that is not this server's.
+    pub fn foreign_host(host: &str) -> Self {
+        let detail = "this server does not answer to the host that the request names";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail)
+            .parameter("Host")
+            .value(cut(host))
+            .hint("name the server by its address, or start it with --allowed-hosts NAME")
+    }
+
+    /// 403 for a write that another origin's page sent.
+    pub fn foreign_origin(origin: &str) -> Self {
+        let detail = "a page of another origin may not change anything here";
+        Self::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
+            .parameter("Origin")
+            .value(cut(origin))
+            .hint("call the server from its own pages, or from a program that sends no Origin")
+    }
+
+    /// 414 for a target of more bytes than are read.
+    pub fn uri_too_long(bytes: usize, max_bytes: usize) -> Self {
+        let detail = format!("the URL has {bytes} bytes; at most {max_bytes} are read");
+        Self::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
+            .hint("send long filters as JSON: POST /api/v1/datasets/{name}/query")
+    }
+
+    /// 415 for a compressed request.
+    pub fn compressed_request() -> Self {
+        let detail = "request bodies are taken uncompressed only";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed_request", detail)
+            .parameter("Content-Encoding")
+            .hint("send the body as it is")
+    }
+
+    /// 415 for a body that is not declared as JSON.
+    pub fn not_json() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "the body is not declared as JSON")
+            .parameter("Content-Type")
+            .hint("send Content-Type: application/json")
+    }
+
+    /// 413 for a request body of more bytes than are read.
+    pub fn body_too_large(max_bytes: usize) -> Self {
+        let detail = format!("the body is longer than the {max_bytes} bytes that are read");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
+            .hint("raise max_body_bytes if such requests are meant")
+    }
+
+    /// 400 for `format=` with a name that is none.
+    pub fn unknown_format(name: &str) -> Self {
+        let detail = format!("no format is called '{}'", cut(name));
+        Self::new(StatusCode::BAD_REQUEST, "unknown_format", detail)
+            .parameter("format")
+            .value(cut(name))
+            .hint(format!("the formats are {}", Format::ALL.map(Format::name).join(", ")))
+    }
+
+    /// 400 for a second `format=`.
+    pub fn format_twice(second: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "duplicate_parameter", "format was given twice")
+            .parameter("format")
+            .value(cut(second))
+            .hint("give format once")
+    }
+
+    /// 406 for an `Accept` that takes none of `formats`.
+    pub fn not_acceptable(accept: Option<&str>, formats: &[Format]) -> Self {
+        let types: Vec<&str> = formats.iter().map(|format| format.media_type()).collect();
+        let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+        let hint = format!("accept one of {}, or say format= with one of {}", types.join(", "), names.join(", "));
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "no format of the rows is acceptable")
+            .parameter("Accept")
+            .value(cut(accept.unwrap_or_default()))
+            .hint(hint)
+    }
+
     /// 404 for a path that is not served.
     pub fn no_route(path: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("nothing is served at {path}"))
@@ -115,10 +201,25 @@ impl Problem {
             .retry_after(1)
     }
 
-    /// 500 for a defect. The cause belongs in the log.
-    pub fn internal() -> Self {
+    /// 500 for a defect, whose cause only the log tells.
+    pub fn internal(cause: impl fmt::Display) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed to answer")
             .hint("the server's log has the cause under the request id")
+            .cause(cause)
+    }
+
+    /// Says in the log what the server is to blame for, once, under the id that the client has.
+    pub fn log(&self, request_id: &str, target: &str) {
+        let Parts { status, code, detail, cause, .. } = &*self.0;
+        if status.is_server_error() && *code != "starting" {
+            let cause = cause.as_deref().unwrap_or(detail);
+            tracing::warn!(
+                request_id,
+                code,
+                status = status.as_u16(),
+                "{target} failed ({code}, request {request_id}): {cause}"
+            );
+        }
     }
 
     /// Whether the request failed only because the dataset's schema was new to the server.
@@ -201,27 +302,35 @@ impl From<Error> for Problem {
                     .hint("read the dataset's schema again, then repeat the request")
                     .retry_after(1)
             }
+            Error::TooManyRows { max_rows, .. } => too_large(error.to_string(), *max_rows)
+                .hint(format!("page through it with limit= (up to {max_rows}) and offset=, or filter")),
+            Error::Encode(EncodeError::TooLarge { max_bytes }) => too_large(error.to_string(), *max_bytes as u64)
+                .hint("page through it with limit= and offset=, or ask for fewer columns with select="),
             Error::TooLarge { narrower_helps, limit_bytes, .. } => {
                 let hint = if *narrower_helps {
                     "ask for fewer rows (limit=), fewer columns (select=) or a narrower filter"
                 } else {
                     "raise max_bytes in the dataset's policy, or set its mode to query"
                 };
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "result_too_large", error.to_string())
-                    .hint(hint)
-                    .value(limit_bytes.to_string())
+                too_large(error.to_string(), *limit_bytes).hint(hint)
             }
             Error::Timeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
-                .hint("raise load_timeout in the dataset's policy if the source is that slow")
+                .hint("the load may still be under way: try again; raise request_timeout, or load_timeout in the dataset's policy")
                 .retry_after(5),
             Error::Encode(encode) => Self::new(StatusCode::NOT_ACCEPTABLE, "not_encodable", encode.to_string())
                 .hint("select fewer columns, or ask for format=arrow, which carries every type"),
-            _ => {
-                tracing::error!(error = %error, "request failed: {error}");
-                Self::internal()
-            }
+            _ => Self::internal(&error),
         }
     }
+}
+
+fn too_large(detail: String, bound: u64) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "result_too_large", detail).value(bound.to_string())
+}
+
+/// What of a client's text is repeated to it.
+fn cut(text: &str) -> String {
+    text.chars().take(100).collect()
 }
 
 /// A failed source is a bad gateway, unless it said something more exact.
@@ -237,10 +346,10 @@ fn source_problem(dataset: &str, source: &SourceError) -> Problem {
         ErrorCode::PermissionDenied => (StatusCode::BAD_GATEWAY, "source_permission_denied"),
         _ => (StatusCode::BAD_GATEWAY, "source_failed"),
     };
-    tracing::warn!(dataset, code = source.code.name(), error = %source, "source of '{dataset}' failed: {source}");
     let detail = format!("the source of dataset '{dataset}' failed: {}", source.code.name().replace('_', " "));
     let problem = Problem::new(status, code, detail)
         .hint("the server's log has the source's own words under the request id; GET /api/v1/plugins has its state");
+    let problem = problem.cause(format!("source of dataset '{dataset}': {source}"));
     match source.retry_after {
         Some(wait) => problem.retry_after(wait.as_secs().max(1)),
         None if source.retryable => problem.retry_after(1),
@@ -250,6 +359,8 @@ fn source_problem(dataset: &str, source: &SourceError) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::body::MessageBody;
+
     use super::*;
 
     #[test]
@@ -257,6 +368,8 @@ mod tests {
         let source = SourceError::new(ErrorCode::Unavailable, "open /home/ann/secret.csv: no such file");
         let problem = Problem::from(Error::Source { dataset: "t".into(), source });
         assert_eq!(problem.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(!format!("{problem:?}").contains("/home"), "{problem:?}");
+        let document = problem.respond("id").into_body().try_into_bytes().unwrap();
+        let document = String::from_utf8_lossy(&document);
+        assert!(document.contains("\"code\":\"source_unavailable\"") && !document.contains("/home"), "{document}");
     }
 }

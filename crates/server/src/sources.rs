@@ -2,43 +2,48 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pipeline::{Ask, PolicyOverrides, SourceHandle};
 use plugin_host::Instance;
 
 use crate::state::AppState;
 
-/// Asks every source what it offers and serves it from now on. Blocks: sources are called.
-pub(crate) fn publish(state: &AppState, which: Ask) {
-    let handles: Vec<SourceHandle> =
-        state.plugins.sources().iter().map(|i| handle(i, &state.config.datasets)).collect();
-    let catalog = state.pipeline.publish(&handles, which);
+/// Serves the plugins of now, and waits until each has said what it offers, for `patience` at most.
+pub(crate) fn publish(state: &AppState, which: Ask, patience: Duration) {
+    let asking = {
+        // What was read first is also served first, so that an older list never follows a newer one.
+        let _in_order = state.publishing.lock();
+        let handles: Vec<SourceHandle> = state.plugins.sources().iter().map(handle).collect();
+        state.pipeline.publish(&handles, which)
+    };
+    asking.wait(patience);
     state.memo.clear();
-    tracing::info!(
-        generation = catalog.generation,
-        datasets = catalog.datasets().len(),
-        "serving {} datasets of {} sources",
-        catalog.datasets().len(),
-        handles.len()
-    );
 }
 
-/// A source with its policies: of its sidecar, and over these the ones of the server's configuration.
-fn handle(instance: &Arc<Instance>, configured: &BTreeMap<String, PolicyOverrides>) -> SourceHandle {
-    let read = |table: &toml::Table, of: &str| -> PolicyOverrides {
-        table.clone().try_into().unwrap_or_else(|error| {
-            tracing::warn!(source = %instance.name, error = %error, "policy of {of} in the sidecar is not used: {error}");
+fn handle(instance: &Arc<Instance>) -> SourceHandle {
+    let read = |table: &toml::Table| {
+        policy(table).unwrap_or_else(|error| {
+            tracing::warn!(source = %instance.name, error = %error, "a policy of the sidecar is not used: {error}");
             PolicyOverrides::default()
         })
     };
-    let mut datasets: BTreeMap<String, PolicyOverrides> =
-        instance.dataset_policies.iter().map(|(name, policy)| (name.clone(), read(policy, name))).collect();
-    datasets.extend(configured.iter().map(|(name, policy)| (name.clone(), policy.clone())));
+    let datasets: BTreeMap<_, _> =
+        instance.dataset_policies.iter().map(|(name, table)| (name.clone(), read(table))).collect();
     SourceHandle {
         name: Arc::clone(&instance.name),
-        identity: Arc::from(instance.identity.as_str()),
+        // Two instances may have one library and one configuration, and are still two.
+        identity: format!("{}@{}", instance.name, instance.identity).into(),
         source: Arc::clone(&instance.source),
-        policy: read(&instance.policy, "the source"),
+        policy: read(&instance.policy),
         datasets,
     }
+}
+
+/// Reads a policy of a sidecar.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub(crate) fn policy(table: &toml::Table) -> Result<PolicyOverrides, String> {
+    table.clone().try_into().map_err(|error: toml::de::Error| error.message().to_owned())
 }

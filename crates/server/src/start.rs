@@ -22,6 +22,8 @@ use crate::state::AppState;
 /// How long a source may take to say what it offers: a first look at large text files reads them whole.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How long the start waits for what the sources offer; what comes later is served as it comes.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Scans of one source at a time.
 const SCANS_PER_SOURCE: usize = 4;
 
@@ -40,6 +42,7 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
     let stamps = Arc::new(Stamps::new());
     let pipeline = DataPipeline::new(PipelineOptions {
         policy: config.policy,
+        datasets: config.datasets.clone(),
         tables_max_bytes: config.tables_max_bytes,
         tables_max_entries: 100_000,
         rules: Rules {
@@ -72,15 +75,16 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
 /// Loads the plugins for the first time and serves what they offer; from then on, whatever changes in
 /// the plugin folder is served as it comes. Blocks until the first load is done.
 pub fn load_plugins(state: &Arc<AppState>) {
+    let weak = Arc::downgrade(state);
+    // Before the first look, so that nothing that changes meanwhile is missed.
+    state.plugins.subscribe(Box::new(move |_| {
+        if let Some(state) = weak.upgrade() {
+            sources::publish(&state, Ask::New, Duration::ZERO);
+        }
+    }));
     if let Err(error) = state.plugins.reload() {
         tracing::error!(error = %error, "failed to load the plugins: {error}");
     }
-    sources::publish(state, Ask::New);
+    sources::publish(state, Ask::New, PATIENCE);
     state.set_ready();
-    let weak = Arc::downgrade(state);
-    state.plugins.subscribe(Box::new(move |_| {
-        if let Some(state) = weak.upgrade() {
-            sources::publish(&state, Ask::New);
-        }
-    }));
 }

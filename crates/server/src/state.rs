@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cache_core::Cache;
+use parking_lot::Mutex;
 use pipeline::{CallOptions, DataPipeline};
 use plugin_host::PluginHost;
 
@@ -30,6 +31,8 @@ pub struct AppState {
     pub openapi: LiveDocument,
     /// The names that the server answers to.
     pub hosts: Hosts,
+    /// Held while the list of plugins goes from the host to the pipeline.
+    pub publishing: Mutex<()>,
     ready: AtomicBool,
 }
 
@@ -50,6 +53,7 @@ impl AppState {
             plugins,
             openapi: LiveDocument::new(),
             hosts,
+            publishing: Mutex::new(()),
             ready: AtomicBool::new(false),
         }
     }

@@ -1,6 +1,7 @@
 //! A query answered from batches that arrive one by one.
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 
 use super::compact::compacted;
@@ -8,6 +9,9 @@ use super::rows::{Window, filtered};
 use super::{EvalError, Evaluated, PIECE_ROWS, check_types, evaluate, weight};
 use crate::fetch::Flow;
 use crate::query::BoundQuery;
+
+/// Bytes from which rows that cannot be in the answer any more are dropped, however few they are.
+const PRUNE_BYTES: usize = 16 << 20;
 
 /// Holds the rows that may be in the answer: those that fulfil the condition, and of the columns only the selected ones and
 /// those to order by. With an order and a limit, what cannot be among the first `offset + limit` rows any more is dropped
@@ -35,6 +39,8 @@ pub struct Streaming {
     held: Vec<RecordBatch>,
     held_rows: usize,
     held_bytes: usize,
+    /// Bytes that the last pruning left.
+    kept_bytes: usize,
     /// Rows that fulfilled the condition, the skipped ones included.
     seen: usize,
 }
@@ -58,6 +64,7 @@ impl Streaming {
             held: Vec::new(),
             held_rows: 0,
             held_bytes: 0,
+            kept_bytes: 0,
             seen: 0,
         }
     }
@@ -103,6 +110,11 @@ impl Streaming {
             let end = (self.window.end - self.seen).min(rows);
             self.seen = self.seen.saturating_add(rows);
             piece = piece.slice(start, end.saturating_sub(start));
+            if piece.num_rows() * 2 < rows {
+                // A slice would keep the whole batch alive.
+                let places = UInt32Array::from_iter_values(0..u32::try_from(piece.num_rows()).unwrap_or(u32::MAX));
+                piece = take_record_batch(&piece, &places)?;
+            }
         }
         if piece.num_rows() > 0 {
             let columns = piece.columns().iter().cloned().map(compacted).collect();
@@ -112,7 +124,10 @@ impl Streaming {
             self.held_bytes += weight::batch_bytes(&piece);
             self.held.push(piece);
         }
-        if self.query.order().is_empty() || self.held_rows <= self.window.end.saturating_mul(4).max(PIECE_ROWS) {
+        let many = self.held_rows > self.window.end.saturating_mul(4).max(PIECE_ROWS);
+        let heavy =
+            self.held_rows > self.window.end && self.held_bytes > self.kept_bytes.saturating_mul(2).max(PRUNE_BYTES);
+        if self.query.order().is_empty() || !(many || heavy) {
             return Ok(());
         }
         self.prune()
@@ -124,6 +139,7 @@ impl Streaming {
         let (_, batches) = evaluate(&first, &self.narrow, &self.held)?.into_parts();
         self.held_rows = batches.iter().map(RecordBatch::num_rows).sum();
         self.held_bytes = batches.iter().map(weight::batch_bytes).sum();
+        self.kept_bytes = self.held_bytes;
         self.held = batches;
         Ok(())
     }

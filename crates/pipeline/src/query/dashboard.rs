@@ -50,6 +50,10 @@ pub fn from_filters_within(
     strictness: Strictness,
     limits: &Limits,
 ) -> Result<(BoundQuery, Vec<String>)> {
+    if map.len() > limits.max_conditions {
+        let message = format!("{} filters are more than the {} that are read", map.len(), limits.max_conditions);
+        return Err(QueryError::new(QueryErrorKind::TooComplex, "filters", "", message));
+    }
     let mut exprs = Vec::new();
     let mut ignored = Vec::new();
     for (key, value) in map {

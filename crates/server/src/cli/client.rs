@@ -22,9 +22,9 @@ impl Client {
         let url = match given {
             Some(url) => url,
             None => {
-                let home = args.get_one::<String>("home").cloned().or_else(|| std::env::var("LARDER_HOME").ok());
-                let home = home.unwrap_or_else(|| ".larder".into());
-                home::announced_url(Path::new(&home)).ok_or_else(|| {
+                let layers = super::layers(args)?;
+                let home = layers.text("home");
+                home::announced_url(Path::new(home)).ok_or_else(|| {
                     anyhow!("find a running server in the home '{home}': start one with `larder serve`, or name it with --url")
                 })?
             }

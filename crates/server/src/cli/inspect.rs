@@ -1,6 +1,9 @@
 //! `larder plugins`, `larder openapi`, `larder config`: looking at a server and its settings.
 
+use std::io::Write;
+
 use anyhow::Context;
+use bytesize::ByteSize;
 use clap::ArgMatches;
 use serde_json::Value;
 
@@ -9,58 +12,77 @@ use crate::config::Config;
 use crate::openapi;
 
 pub(super) fn plugins(args: &ArgMatches) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
     let body = Client::new(args)?.get("/api/v1/plugins", "application/json")?;
     let list: Value = serde_json::from_slice(&body).context("read the answer")?;
     let plugins = list["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
     if plugins.is_empty() {
-        println!("no plugins: copy a library into the plugin folder of the server");
+        writeln!(out, "no plugins: copy a library into the plugin folder of the server")?;
     }
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     for plugin in plugins {
         let datasets: Vec<String> = plugin["datasets"].as_array().into_iter().flatten().map(text).collect();
-        println!(
+        writeln!(
+            out,
             "{:<16} {:<12} {:<10} {}",
             text(&plugin["name"]),
             text(&plugin["state"]),
             text(&plugin["version"]),
             text(&plugin["description"])
-        );
+        )?;
         if !datasets.is_empty() {
-            println!("{:<16} datasets: {}", "", datasets.join(", "));
+            writeln!(out, "{:<16} datasets: {}", "", datasets.join(", "))?;
         }
         let failed = plugin["steps"].as_array().into_iter().flatten().any(|step| step["ok"] == false);
         for step in plugin["steps"].as_array().into_iter().flatten().filter(|_| failed) {
             let mark = if step["ok"] == true { "ok    " } else { "FAILED" };
-            println!("{:<16} {mark} {:<10} {}", "", text(&step["name"]), text(&step["detail"]));
+            writeln!(out, "{:<16} {mark} {:<10} {}", "", text(&step["name"]), text(&step["detail"]))?;
         }
         if let Some(error) = plugin["last_error"].as_str() {
-            println!("{:<16} last error: {error}", "");
+            writeln!(out, "{:<16} last error: {error}", "")?;
         }
     }
     Ok(())
 }
 
 pub(super) fn openapi(args: &ArgMatches) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
     let document: Value = if args.get_flag("fixed") {
         openapi::fixed()
     } else {
         let body = Client::new(args)?.get("/openapi.json", "application/json")?;
         serde_json::from_slice(&body).context("read the answer")?
     };
-    println!("{}", serde_json::to_string_pretty(&document)?);
+    writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
     Ok(())
 }
 
 pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
     let layers = super::layers(args)?;
-    for (setting, value, origin) in layers.iter() {
-        let value = if value.is_empty() { "-" } else { value };
-        println!("{:<18} {value:<24} {:<12} {}", setting.name, origin.to_string(), setting.help);
-    }
     // What does not work is said here as it would be by `serve`.
     let config = Config::resolve(&layers)?;
+    if let Some(file) = layers.file() {
+        writeln!(out, "# file: {}", file.display())?;
+    }
+    for (setting, text, origin) in layers.iter() {
+        // What follows from other settings or from the machine is shown as it came out.
+        let value = match setting.name {
+            "plugins" => config.plugins.display().to_string(),
+            "workers" => config.workers.to_string(),
+            "max_bytes" => ByteSize(config.policy.max_bytes).to_string(),
+            _ if text.is_empty() => "-".to_owned(),
+            _ => text.to_owned(),
+        };
+        writeln!(out, "{:<18} {value:<24} {:<12} {}", setting.name, origin.to_string(), setting.help)?;
+    }
     for (dataset, policy) in &config.datasets {
-        println!("datasets.{dataset:<9} {policy:?}");
+        let ttl = policy.ttl.map(|ttl| format!("ttl={} ", humantime::format_duration(ttl)));
+        let timeout = policy.load_timeout.map(|t| format!("load_timeout={} ", humantime::format_duration(t)));
+        let bytes = policy.max_bytes.map(|size| format!("max_bytes={size} "));
+        let mode = policy.mode.map(|mode| format!("mode={}", mode.name()));
+        let parts: String = [ttl, timeout, bytes, mode].into_iter().flatten().collect();
+        writeln!(out, "{:<43} file         {}", format!("datasets.{dataset}"), parts.trim_end())?;
     }
     Ok(())
 }

@@ -53,11 +53,18 @@ pub fn main() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough, as in `larder query .. | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("larder: failed to {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let causes = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    causes.into_iter().any(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 fn command() -> Command {
@@ -118,6 +125,7 @@ fn with_server(command: Command) -> Command {
     command
         .arg(Arg::new("url").long("url").value_name("URL").help("Address of the server [default: from --home]"))
         .arg(Arg::new("home").long("home").value_name("DIR").help("Home of the server [default: .larder]"))
+        .arg(Arg::new("config").long("config").value_name("FILE").help("Configuration file of the server"))
 }
 
 /// The settings of the file, the environment and these flags.
@@ -128,7 +136,9 @@ fn layers(args: &ArgMatches) -> anyhow::Result<Layers> {
         .cloned()
         .or_else(|| environment().find(|(name, _)| name == "LARDER_CONFIG").map(|(_, file)| file))
         .map(PathBuf::from);
-    let flags = SETTINGS.iter().filter_map(|setting| match setting.name {
+    // A client command has but a few of the flags.
+    let has = |name: &str| args.try_contains_id(name).is_ok();
+    let flags = SETTINGS.iter().filter(|setting| has(setting.name)).filter_map(|setting| match setting.name {
         "insecure" => args.get_flag("insecure").then(|| ("insecure", "true".to_owned())),
         name => args.get_one::<String>(name).map(|value| (name, value.clone())),
     });

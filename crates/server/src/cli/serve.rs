@@ -1,6 +1,7 @@
 //! `larder serve`: from the settings to a running server, and what a person sees of it.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +16,13 @@ use crate::config::{Config, LogFormat};
 use crate::home::{Home, reachable};
 use crate::start;
 use crate::state::AppState;
+
+/// Prints a line for whoever watches the start; nobody may, and that is no reason to stop.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($arg)*);
+    }};
+}
 
 /// How often the plugins are looked at while they start.
 const TICK: Duration = Duration::from_millis(20);
@@ -83,7 +91,7 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
 
 /// Loads the plugins, with a line for each as it is settled.
 fn start_plugins(state: &Arc<AppState>) {
-    println!("larder {}", env!("CARGO_PKG_VERSION"));
+    say!("larder {}", env!("CARGO_PKG_VERSION"));
     let started = Instant::now();
     let (mut told, mut done) = (HashSet::new(), false);
     std::thread::scope(|scope| {
@@ -92,7 +100,7 @@ fn start_plugins(state: &Arc<AppState>) {
             done = loading.is_finished();
             for status in state.plugins.statuses() {
                 if status.state != PluginState::Starting && told.insert(status.name.clone()) {
-                    println!("  {}", line(&status, started.elapsed()));
+                    say!("  {}", line(&status, started.elapsed()));
                 }
             }
             if !done {
@@ -101,7 +109,7 @@ fn start_plugins(state: &Arc<AppState>) {
         }
     });
     if told.is_empty() {
-        println!("  no plugins in {}: copy libraries into it at any time", state.config.plugins.display());
+        say!("  no plugins in {}: copy libraries into it at any time", state.config.plugins.display());
     }
 }
 
@@ -117,9 +125,9 @@ fn line(status: &PluginStatus, after: Duration) -> String {
 
 fn greet(state: &AppState, address: std::net::SocketAddr) {
     let url = format!("http://{}", reachable(address));
-    println!("ready: {} datasets", state.pipeline.catalog().datasets().len());
-    println!("  documentation  {url}/docs");
-    println!("  datasets       {url}/api/v1/datasets");
-    println!("  plugin folder  {}", state.config.plugins.display());
-    println!("listening on {url}");
+    say!("ready: {} datasets", state.pipeline.catalog().datasets().len());
+    say!("  documentation  {url}/docs");
+    say!("  datasets       {url}/api/v1/datasets");
+    say!("  plugin folder  {}", state.config.plugins.display());
+    say!("listening on {url}");
 }

@@ -26,28 +26,21 @@ pub struct Body {
     pub content_type: &'static str,
     /// Coding, unless identity.
     pub content_encoding: Option<&'static str>,
-    /// `max-age` of the dataset's policy.
-    pub cache_control: HeaderValue,
     made_from: AnswerFrom,
 }
 
 impl Body {
     /// Compresses `bytes` where that makes them smaller, and makes the header values.
-    pub fn new(
-        bytes: Vec<u8>,
-        content_type: &'static str,
-        coding: Coding,
-        max_age_secs: u64,
-        made_from: AnswerFrom,
-    ) -> Self {
+    pub fn new(bytes: Vec<u8>, content_type: &'static str, coding: Coding, made_from: AnswerFrom) -> Self {
         let compressed = compress(&bytes, coding).filter(|smaller| smaller.len() < bytes.len());
         let content_encoding = compressed.is_some().then(|| coding.name());
-        let bytes = Bytes::from(compressed.unwrap_or(bytes));
+        let mut bytes = compressed.unwrap_or(bytes);
+        // The coders reserve for the worst case, and `Bytes` would keep that.
+        bytes.shrink_to_fit();
+        let bytes = Bytes::from(bytes);
         let etag = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&bytes));
         Self {
             etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
-            cache_control: HeaderValue::try_from(format!("max-age={max_age_secs}"))
-                .unwrap_or(HeaderValue::from_static("no-cache")),
             bytes,
             content_type,
             content_encoding,
@@ -62,7 +55,7 @@ impl Body {
 
     /// What the body weighs in a cache: its bytes and its struct with the header values.
     pub fn weight(&self) -> u64 {
-        (self.bytes.len() + self.etag.len() + self.cache_control.len() + size_of::<Self>()) as u64
+        (self.bytes.len() + self.etag.len() + size_of::<Self>()) as u64
     }
 
     /// Whether an `If-None-Match` header names this body: RFC 9110, section 13.1.2.
@@ -97,9 +90,9 @@ mod tests {
     #[test]
     fn a_compressed_body_gives_back_its_bytes_and_has_a_tag_of_its_own() {
         let text = b"region,amount\n".repeat(100);
-        let plain = Body::new(text.clone(), "text/csv", Coding::Identity, 60, AnswerFrom::Cache);
-        let gzip = Body::new(text.clone(), "text/csv", Coding::Gzip, 60, AnswerFrom::Cache);
-        let zstd = Body::new(text.clone(), "text/csv", Coding::Zstd, 60, AnswerFrom::Cache);
+        let plain = Body::new(text.clone(), "text/csv", Coding::Identity, AnswerFrom::Cache);
+        let gzip = Body::new(text.clone(), "text/csv", Coding::Gzip, AnswerFrom::Cache);
+        let zstd = Body::new(text.clone(), "text/csv", Coding::Zstd, AnswerFrom::Cache);
         assert_eq!(plain.content_encoding, None);
         assert_eq!((gzip.content_encoding, zstd.content_encoding), (Some("gzip"), Some("zstd")));
         let mut unpacked = Vec::new();
@@ -112,14 +105,14 @@ mod tests {
     #[test]
     fn small_or_incompressible_bodies_are_sent_as_they_are() {
         assert_eq!(
-            Body::new(b"[]".to_vec(), "application/json", Coding::Gzip, 1, AnswerFrom::Cache).content_encoding,
+            Body::new(b"[]".to_vec(), "application/json", Coding::Gzip, AnswerFrom::Cache).content_encoding,
             None
         );
     }
 
     #[test]
     fn if_none_match_takes_lists_weak_tags_and_the_star() {
-        let body = Body::new(b"[]".to_vec(), "application/json", Coding::Identity, 1, AnswerFrom::Cache);
+        let body = Body::new(b"[]".to_vec(), "application/json", Coding::Identity, AnswerFrom::Cache);
         let tag = body.etag.to_str().unwrap();
         for yes in [tag.to_owned(), format!("\"x\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
             assert!(body.matches(&HeaderValue::try_from(&yes).unwrap()), "{yes}");

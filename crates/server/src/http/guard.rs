@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::{Error, HttpMessage, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
@@ -84,6 +84,7 @@ where
             let mut answer = service.call(request).await?.map_into_boxed_body();
             let problem = answer.response().error().and_then(|e| e.as_error::<Problem>()).cloned();
             if let Some(problem) = problem {
+                problem.log(as_text(&id), &format!("{method} {path}"));
                 answer = answer.into_response(problem.respond(as_text(&id)));
             }
             let (status, ms) = (answer.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
@@ -123,17 +124,11 @@ fn admit(state: &AppState, request: &ServiceRequest) -> Result<(), Problem> {
     let headers = request.headers();
     let authority = authority(request);
     if !state.hosts.allow(authority) {
-        let detail = "this server does not answer to the host that the request names";
-        return Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "foreign_host", detail)
-            .parameter("Host")
-            .value(cut(authority))
-            .hint("name the server by its address, or start it with --allowed-hosts NAME"));
+        return Err(Problem::foreign_host(authority));
     }
     let target_bytes = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target_bytes > MAX_TARGET_BYTES {
-        let detail = format!("the URL has {target_bytes} bytes; at most {MAX_TARGET_BYTES} are read");
-        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail)
-            .hint("send long filters as JSON: POST /api/v1/datasets/{name}/query"));
+        return Err(Problem::uri_too_long(target_bytes, MAX_TARGET_BYTES));
     }
     if *request.method() != Method::GET && *request.method() != Method::HEAD {
         admit_write(state, headers, authority)?;
@@ -146,18 +141,10 @@ fn admit_write(state: &AppState, headers: &HeaderMap, authority: &str) -> Result
     let foreign = origin.is_some_and(|origin| !origin.to_str().is_ok_and(|o| state.hosts.same_origin(o, authority)));
     let cross_site = headers.get(SEC_FETCH_SITE).is_some_and(|site| site == "cross-site");
     if foreign || cross_site {
-        let detail = "a page of another origin may not change anything here";
-        let origin = origin.and_then(|o| o.to_str().ok()).unwrap_or_default();
-        return Err(Problem::new(StatusCode::FORBIDDEN, "foreign_origin", detail)
-            .parameter("Origin")
-            .value(cut(origin))
-            .hint("call the server from its own pages, or from a program that sends no Origin"));
+        return Err(Problem::foreign_origin(origin.and_then(|o| o.to_str().ok()).unwrap_or_default()));
     }
     if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-        let detail = "request bodies are taken uncompressed only";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "compressed_request", detail)
-            .parameter("Content-Encoding")
-            .hint("send the body as it is"));
+        return Err(Problem::compressed_request());
     }
     Ok(())
 }
@@ -168,9 +155,4 @@ fn authority(request: &ServiceRequest) -> &str {
         Some(authority) => authority.as_str(),
         None => request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
     }
-}
-
-/// What of a client's text is repeated to it.
-fn cut(text: &str) -> String {
-    text.chars().take(100).collect()
 }

@@ -29,14 +29,23 @@ impl Coding {
 pub fn format(accept: Option<&str>) -> Option<Format> {
     let Some(accept) = accept.filter(|text| !text.trim().is_empty()) else { return Some(Format::Json) };
     let ranges: Vec<(&str, f32)> = weighted(accept).collect();
-    best(Format::ALL, |format| {
-        let media = format.media_type().split(';').next().unwrap_or_default();
-        let kind = media.split('/').next().unwrap_or_default();
-        // The most specific range that matches decides.
-        let find = |wanted: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(wanted)).map(|(_, q)| *q);
-        let alias = aliases(format).iter().find_map(|name| find(name));
-        find(media).or(alias).or_else(|| find(&format!("{kind}/*"))).or_else(|| find("*/*"))
-    })
+    best(Format::ALL, |format| weight_of(&ranges, format))
+}
+
+/// Whether an `Accept` header takes a format at all.
+pub fn accepts(accept: Option<&str>, wanted: Format) -> bool {
+    let Some(accept) = accept.filter(|text| !text.trim().is_empty()) else { return true };
+    let ranges: Vec<(&str, f32)> = weighted(accept).collect();
+    weight_of(&ranges, wanted).is_some_and(|q| q > 0.0)
+}
+
+/// The weight of a format in an `Accept` header: that of the most specific range that matches.
+fn weight_of(ranges: &[(&str, f32)], format: Format) -> Option<f32> {
+    let media = format.media_type().split(';').next().unwrap_or_default();
+    let kind = media.split('/').next().unwrap_or_default();
+    let find = |wanted: &str| ranges.iter().find(|(range, _)| range.eq_ignore_ascii_case(wanted)).map(|(_, q)| *q);
+    let alias = aliases(format).iter().find_map(|name| find(name));
+    find(media).or(alias).or_else(|| find(&format!("{kind}/*"))).or_else(|| find("*/*"))
 }
 
 /// Other names that clients use for a format.

@@ -8,12 +8,16 @@ use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use cache_core::{Hit, How, Item, Key, LoadError, LoadOptions};
+use cache_core::{Hit, How, Item, Key, LoadError, LoadOptions, Stored};
 use pipeline::format::Format;
-use pipeline::query::BoundQuery;
-use pipeline::{AnswerFrom, CallOptions, Dataset, Error, compute};
+use pipeline::query::{
+    BoundQuery,
+    dashboard::{self, Strictness},
+};
+use pipeline::{Answer, AnswerFrom, CallOptions, Dataset, Error, compute};
 
 use super::body::Body;
+use super::dto::QueryBody;
 use super::memo::{Asked, Remembered};
 use super::negotiate::{self, Coding};
 use crate::problem::Problem;
@@ -21,6 +25,9 @@ use crate::state::AppState;
 
 /// RFC 9211.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// A client may keep the answer but asks each time whether it still holds: after a refresh it must not
+/// be shown what was there before, and a 304 costs next to nothing.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// The parameter of a rows request that is not part of the query.
@@ -35,13 +42,30 @@ struct Wanted {
     query: BoundQuery,
     format: Format,
     coding: Coding,
+    /// Filters that were skipped, of a request that is told of them beside its rows.
+    ignored: Option<Vec<String>>,
 }
 
 impl Wanted {
     /// The key of the body, at no version.
     fn key(&self) -> Key {
-        let text = format!("{}+{}?{}", self.format.name(), self.coding.name(), self.query.canonical());
+        let shape = match &self.ignored {
+            Some(ignored) => format!("told{ignored:?}"),
+            None => self.format.name().to_owned(),
+        };
+        let text = format!("{shape}+{}?{}", self.coding.name(), self.query.canonical());
         Key::new(&self.dataset.namespace, text.into_bytes())
+    }
+
+    /// The answer as bytes.
+    fn encode(&self, answer: &Answer, max_bytes: usize) -> Result<Vec<u8>, Error> {
+        let rows = self.format.encode(&answer.schema, &answer.batches, max_bytes)?;
+        let Some(ignored) = &self.ignored else { return Ok(rows) };
+        let ignored = serde_json::to_string(ignored).unwrap_or_else(|_| "[]".into());
+        let mut told = format!(r#"{{"row_count":{},"ignored_filters":{ignored},"rows":"#, answer.rows).into_bytes();
+        told.extend_from_slice(&rows);
+        told.push(b'}');
+        Ok(told)
     }
 }
 
@@ -82,6 +106,38 @@ pub async fn answer(
     }
 }
 
+/// The answer to a dashboard's filters: the rows, and which filters were skipped.
+pub async fn answer_filters(
+    state: &AppState,
+    name: &str,
+    body: &QueryBody,
+    headers: &HeaderMap,
+    call: &CallOptions,
+) -> Result<HttpResponse, Problem> {
+    let strictness = if body.strict { Strictness::Strict } else { Strictness::Lenient };
+    let once = async || -> Result<HttpResponse, Problem> {
+        let accept = text(headers, &header::ACCEPT);
+        if !negotiate::accepts(accept, Format::Json) {
+            return Err(Problem::not_acceptable(accept, &[Format::Json]));
+        }
+        let catalog = state.pipeline.catalog();
+        let dataset = Arc::clone(catalog.get(name)?);
+        let limits = &state.pipeline.rules().limits;
+        let (query, ignored) =
+            dashboard::from_filters_within(&body.filters, &dataset.schema, strictness, limits).map_err(Error::from)?;
+        let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING));
+        let generation = catalog.generation;
+        let wanted = Wanted { dataset, generation, query, format: Format::Json, coding, ignored: Some(ignored) };
+        let key = wanted.key();
+        let (hit, status) = load(state, wanted, &key, call).await?;
+        Ok(respond(&hit, status, headers))
+    };
+    match once().await {
+        Err(problem) if problem.is_schema_change() => once().await,
+        outcome => outcome,
+    }
+}
+
 fn asked<'a>(target: &'a str, headers: &'a HeaderMap) -> Asked<'a> {
     let bytes = |name: &HeaderName| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
     Asked { target, accept: bytes(&header::ACCEPT), accept_encoding: bytes(&header::ACCEPT_ENCODING) }
@@ -96,34 +152,17 @@ fn read(state: &AppState, name: &str, params: &str, headers: &HeaderMap) -> Resu
     let format = choose_format(given, headers)?;
     let query = pipeline::query::parse_pairs(params, &dataset.schema, state.pipeline.rules()).map_err(Error::from)?;
     let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING));
-    Ok(Wanted { dataset, generation: catalog.generation, query, format, coding })
+    Ok(Wanted { dataset, generation: catalog.generation, query, format, coding, ignored: None })
 }
 
 /// `format=` decides; without it, `Accept`.
-pub fn choose_format<'a>(mut given: impl Iterator<Item = &'a str>, headers: &HeaderMap) -> Result<Format, Problem> {
-    let names = || Format::ALL.map(Format::name).join(", ");
+fn choose_format<'a>(mut given: impl Iterator<Item = &'a str>, headers: &HeaderMap) -> Result<Format, Problem> {
     match (given.next(), given.next()) {
-        (Some(name), None) => Format::from_name(name).ok_or_else(|| {
-            Problem::new(StatusCode::BAD_REQUEST, "unknown_format", format!("no format is called '{name}'"))
-                .parameter("format")
-                .value(name)
-                .hint(format!("the formats are {}", names()))
-        }),
-        (Some(_), Some(second)) => {
-            Err(Problem::new(StatusCode::BAD_REQUEST, "duplicate_parameter", "format was given twice")
-                .parameter("format")
-                .value(second)
-                .hint("give format once"))
-        }
+        (Some(name), None) => Format::from_name(name).ok_or_else(|| Problem::unknown_format(name)),
+        (Some(_), Some(second)) => Err(Problem::format_twice(second)),
         (None, _) => {
             let accept = text(headers, &header::ACCEPT);
-            negotiate::format(accept).ok_or_else(|| {
-                let types = Format::ALL.map(Format::media_type).join(", ");
-                Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "no format of the rows is acceptable")
-                    .parameter("Accept")
-                    .value(accept.unwrap_or_default())
-                    .hint(format!("accept one of {types}, or say format= with one of {}", names()))
-            })
+            negotiate::format(accept).ok_or_else(|| Problem::not_acceptable(accept, &Format::ALL))
         }
     }
 }
@@ -147,23 +186,27 @@ async fn load(
         timeout: Some(dataset.policy.load_timeout + Duration::from_secs(1)),
         deadline: call.deadline,
     };
-    let (pipeline, call) = (state.pipeline.clone(), call.clone());
+    let pipeline = state.pipeline.clone();
+    // The load is everybody's who waits for it: this caller's deadline is not in it.
+    let call = CallOptions { deadline: None, ..call.clone() };
+    let (max_rows, max_bytes) = (state.config.max_rows, state.config.max_answer_bytes);
     let loaded = state.bodies.get_or_load(&key, options, move |_| async move {
         let answer = pipeline.answer(&prepared, &wanted.query, &call).await?;
-        let (origin, from, rows) = (answer.origin, answer.from, answer.rows);
-        let max_age = wanted.dataset.policy.ttl.as_secs();
-        let body = compute(rows, move || {
-            let bytes = wanted.format.encode(&answer.schema, &answer.batches)?;
-            Ok::<_, Error>(Body::new(bytes, wanted.format.media_type(), wanted.coding, max_age, from))
+        if answer.rows > max_rows {
+            return Err(Error::TooManyRows { rows: answer.rows, max_rows });
+        }
+        let origin = answer.origin;
+        let body = compute(answer.bytes, move || {
+            let bytes = wanted.encode(&answer, max_bytes)?;
+            Ok::<_, Error>(Body::new(bytes, wanted.format.media_type(), wanted.coding, answer.from))
         })
         .await??;
         let weight = body.weight();
-        tracing::debug!(?from, rows, bytes = weight, "body made: {rows} rows, {weight} bytes");
         Ok::<_, Error>(Item::new(Arc::new(body), weight).with_origin(origin))
     });
     match loaded.await {
         Ok(loaded) => {
-            let status = cache_status(loaded.how(), loaded.value().made_from());
+            let status = cache_status(loaded.how(), loaded.stored(), loaded.value().made_from());
             Ok((loaded.hit().clone(), status))
         }
         Err(error) => Err(load_problem(&dataset, error)),
@@ -180,13 +223,15 @@ fn load_problem(dataset: &Dataset, error: LoadError<Error>) -> Problem {
 }
 
 /// RFC 9211: a hit is a body that was there; a miss says whether the data at least was.
-fn cache_status(how: How, from: AnswerFrom) -> HeaderValue {
-    HeaderValue::from_static(match (how, from) {
-        (How::Hit, _) => "larder; hit",
-        (How::Joined, _) => "larder; fwd=miss; collapsed",
-        (How::Led, AnswerFrom::Cache) => "larder; fwd=miss; stored; detail=table",
-        (How::Led, AnswerFrom::SharedLoad) => "larder; fwd=miss; stored; collapsed; detail=source",
-        (How::Led, AnswerFrom::Source) => "larder; fwd=miss; stored; detail=source",
+fn cache_status(how: How, stored: Stored, from: AnswerFrom) -> HeaderValue {
+    HeaderValue::from_static(match (how, stored == Stored::Yes, from) {
+        (How::Hit, ..) => "larder; hit",
+        (How::Joined, ..) => "larder; fwd=miss; collapsed",
+        (How::Led, true, AnswerFrom::Cache) => "larder; fwd=miss; stored; detail=table",
+        (How::Led, true, AnswerFrom::SharedLoad) => "larder; fwd=miss; stored; collapsed; detail=source",
+        (How::Led, true, AnswerFrom::Source) => "larder; fwd=miss; stored; detail=source",
+        (How::Led, false, AnswerFrom::Cache) => "larder; fwd=miss; detail=table",
+        (How::Led, false, _) => "larder; fwd=miss; detail=source",
     })
 }
 
@@ -201,7 +246,7 @@ fn respond(hit: &Hit<Arc<Body>>, cache_status: HeaderValue, request: &HeaderMap)
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, body.etag.clone());
-    headers.insert(header::CACHE_CONTROL, body.cache_control.clone());
+    headers.insert(header::CACHE_CONTROL, REVALIDATE);
     headers.insert(header::AGE, HeaderValue::from(hit.age().as_secs()));
     headers.insert(CACHE_STATUS, cache_status);
     headers.insert(header::VARY, VARY);

@@ -113,8 +113,10 @@ fn responses(component: &str) -> Value {
         "304": { "description": "The client has them already (If-None-Match)" },
         "400": problem("The query makes no sense"),
         "406": problem("No format is acceptable"),
-        "413": problem("The result is too large"),
+        "413": problem("The answer is too large"),
+        "502": problem("The source failed"),
         "503": problem("The source cannot be reached now"),
+        "504": problem("The source did not answer in time"),
     })
 }
 

@@ -16,9 +16,11 @@ pub(super) fn json_schema(data_type: &DataType, nullable: bool) -> Value {
         DataType::Int64 => json!({ "type": "integer", "format": "int64" }),
         t if t.is_unsigned_integer() => json!({ "type": "integer", "minimum": 0 }),
         t if t.is_floating() || is_decimal(t) => json!({ "type": "number" }),
-        DataType::Date32 | DataType::Date64 => json!({ "type": "string", "format": "date" }),
+        DataType::Date32 => json!({ "type": "string", "format": "date" }),
         DataType::Timestamp(_, Some(_)) => json!({ "type": "string", "format": "date-time" }),
-        DataType::Timestamp(_, None) => json!({ "type": "string", "description": "ISO 8601 without a zone" }),
+        DataType::Date64 | DataType::Timestamp(_, None) => {
+            json!({ "type": "string", "description": "ISO 8601 without a zone" })
+        }
         DataType::Time32(_) | DataType::Time64(_) => json!({ "type": "string", "description": "hh:mm:ss" }),
         t if is_binary(t) => json!({ "type": "string", "description": "hexadecimal" }),
         DataType::Dictionary(_, values) => return json_schema(values, nullable),

@@ -1,11 +1,8 @@
 //! The datasets: what there is, its rows, and loading it again.
 
-use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
-use pipeline::format::Format;
-use pipeline::query::dashboard::Strictness;
-use pipeline::{Dataset, Error, TableInfo, compute};
+use pipeline::{Dataset, TableInfo};
 
 use crate::http::dto::{
     DatasetDetail, DatasetList, DatasetSummary, FieldDto, Links, QueryBody, RefreshDto, SchemaDto, SourceRef, rfc3339,
@@ -124,6 +121,9 @@ pub async fn show(state: Data<AppState>, name: Path<String>) -> Result<Json<Data
         (status = 304, description = "The client has them already (If-None-Match)"),
         (status = 400, description = "The query makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 413, description = "The answer is too large", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The source failed", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 504, description = "The source did not answer in time", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 406, description = "No format is acceptable", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "The source cannot be reached now", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
@@ -148,6 +148,8 @@ pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpReques
     request_body = QueryBody,
     responses(
         (status = 200, description = "The rows, and the filters that were skipped", body = crate::openapi::QueryAnswer),
+        (status = 406, description = "JSON is not acceptable", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 413, description = "The answer is too large", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 400, description = "A filter makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
@@ -160,21 +162,7 @@ pub async fn query(
 ) -> Result<HttpResponse, Problem> {
     when_ready(&state)?;
     let body = QueryBody::read(body.into_inner())?;
-    let strictness = if body.strict { Strictness::Strict } else { Strictness::Lenient };
-    let call = state.call(&super::request_id(&request));
-    let processed = state.pipeline.process(&name, &body.filters, strictness, &call).await?;
-    let answer = processed.answer;
-    let ignored = serde_json::to_string(&processed.ignored_filters).unwrap_or_else(|_| "[]".into());
-    let rows = answer.rows;
-    let bytes = compute(rows, move || Format::Json.encode(&answer.schema, &answer.batches)).await?;
-    let bytes = bytes.map_err(Error::from)?;
-    let mut document = format!(r#"{{"row_count":{rows},"ignored_filters":{ignored},"rows":"#).into_bytes();
-    document.extend_from_slice(&bytes);
-    document.push(b'}');
-    let mut response = HttpResponse::Ok();
-    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
-    response.insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")));
-    Ok(response.body(document))
+    rows::answer_filters(&state, &name, &body, request.headers(), &state.call(&super::request_id(&request))).await
 }
 
 /// Load a dataset again

@@ -52,9 +52,6 @@ pub async fn file(name: Path<String>, request: HttpRequest) -> Result<HttpRespon
             Ok(response.body(file.bytes.into_owned()))
         }
         Ok(None) => Err(Problem::no_route(request.path())),
-        Err(error) => {
-            tracing::error!(error = %error, "failed to serve the documentation: {error}");
-            Err(Problem::internal())
-        }
+        Err(error) => Err(Problem::internal(error)),
     }
 }

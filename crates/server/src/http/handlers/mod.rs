@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use actix_web::error::JsonPayloadError;
-use actix_web::http::StatusCode;
 use actix_web::{HttpMessage, HttpRequest};
 
 use super::request_id::RequestId;
@@ -24,23 +23,10 @@ fn request_id(request: &HttpRequest) -> Arc<str> {
 /// The problem of a JSON body that cannot be read.
 pub fn bad_json(error: &JsonPayloadError) -> Problem {
     match error {
-        JsonPayloadError::OverflowKnownLength { length, limit } => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("the body has {length} bytes; at most {limit} are read"),
-        )
-        .hint("raise max_body_bytes if such requests are meant"),
-        JsonPayloadError::Overflow { limit } => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("the body is longer than the {limit} bytes that are read"),
-        )
-        .hint("raise max_body_bytes if such requests are meant"),
-        JsonPayloadError::ContentType => {
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "the body is not declared as JSON")
-                .parameter("Content-Type")
-                .hint("send Content-Type: application/json")
+        JsonPayloadError::OverflowKnownLength { limit, .. } | JsonPayloadError::Overflow { limit } => {
+            Problem::body_too_large(*limit)
         }
+        JsonPayloadError::ContentType => Problem::not_json(),
         JsonPayloadError::Deserialize(reason) => Problem::bad_body(format!("the body cannot be read: {reason}"))
             .hint(r#"send a JSON object such as {"filters": {"year_min": 2020}}"#),
         _ => Problem::bad_body("the body did not arrive whole"),

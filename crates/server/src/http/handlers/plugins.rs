@@ -8,6 +8,7 @@ use pipeline::Ask;
 
 use crate::http::dto::PluginList;
 use crate::problem::Problem;
+use crate::start::PATIENCE;
 use crate::state::AppState;
 
 /// List the plugins
@@ -36,15 +37,12 @@ pub async fn reload(state: Data<AppState>) -> Result<Json<PluginList>, Problem> 
     let state = Arc::clone(&state);
     let list = block(move || {
         let statuses = state.plugins.reload()?;
-        crate::sources::publish(&state, Ask::All);
+        crate::sources::publish(&state, Ask::All, PATIENCE);
         Ok::<_, plugin_host::Error>(PluginList { plugins: statuses.into_iter().map(Into::into).collect() })
     });
     match list.await {
         Ok(Ok(list)) => Ok(Json(list)),
-        Ok(Err(error)) => {
-            tracing::error!(error = %error, "failed to reload the plugins: {error}");
-            Err(Problem::internal())
-        }
-        Err(_) => Err(Problem::internal()),
+        Ok(Err(error)) => Err(Problem::internal(error)),
+        Err(error) => Err(Problem::internal(error)),
     }
 }
