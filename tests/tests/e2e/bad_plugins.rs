@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
-use tests::{Server, artifacts};
+use tests::{Server, artifacts, poll};
 
 /// Where an ELF header says for which machine it is.
 const E_MACHINE: usize = 18;
@@ -139,5 +140,9 @@ fn a_library_that_is_mended_is_loaded() {
     fs::copy(artifacts::plugin("synthetic"), &beside).expect("a copy");
     fs::rename(beside, server.plugin_folder().join("libsynthetic.so")).expect("a rename");
     server.plugin_until("synthetic", "loaded");
+    // It is asked for its datasets once it is loaded.
+    poll::until_true("its dataset is served", Duration::from_secs(30), || {
+        server.get("/api/v1/datasets/synthetic_orders").status == 200
+    });
     assert_eq!(server.rows("synthetic_orders", "limit=1").len(), 1);
 }
