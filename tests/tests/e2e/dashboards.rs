@@ -65,3 +65,19 @@ fn strict_refuses_what_names_no_column() {
     assert_eq!(problem["code"], "unknown_column", "{problem:#}");
     assert_eq!(problem["parameter"], "sectors", "{problem:#}");
 }
+
+#[test]
+fn an_answer_to_filters_is_cached_negotiated_and_compressed() {
+    let server = tests::Server::bundled();
+    let path = "/api/v1/datasets/historical_ai_data/query";
+    let body = br#"{"filters": {"year_min": 2018, "nonsense": 1}}"#;
+    let ask =
+        |extra: (&str, &str)| server.send("POST", path, &[("content-type", "application/json"), extra], Some(body));
+    let first = ask(("accept-encoding", "gzip")).expect(200);
+    assert_eq!(first.header("content-encoding"), "gzip");
+    let second = ask(("accept-encoding", "gzip")).expect(200);
+    assert_eq!(second.header("cache-status"), "larder; hit");
+    assert_eq!(second.header("etag"), first.header("etag"));
+    let problem = ask(("accept", "text/csv")).expect(406).json();
+    assert_eq!(problem["code"], "not_acceptable", "{problem:#}");
+}

@@ -153,3 +153,19 @@ fn two_instances_of_one_library_stand_side_by_side() {
     assert_eq!(server.rows("ones", "").len() + server.rows("twos", "").len(), 4);
     assert_ne!(server.plugin("first")["worker_pid"], server.plugin("second")["worker_pid"]);
 }
+
+#[test]
+fn one_library_under_two_names_is_two_sources() {
+    let server = Server::options().plugin("synthetic").start();
+    let copy = server.plugin_folder().join("libdemo.so");
+    fs::copy(artifacts::plugin("synthetic"), copy).expect("the library is copied");
+    // The first source by name keeps the dataset's name.
+    until_true("both serve", PATIENCE, || {
+        let datasets = server.datasets();
+        ["synthetic_orders", "synthetic-synthetic_orders"].iter().all(|name| datasets.contains(&(*name).to_owned()))
+    });
+    let source =
+        |name: &str| server.get(&format!("/api/v1/datasets/{name}")).expect(200).json()["source"]["name"].clone();
+    assert_eq!(source("synthetic_orders"), "demo");
+    assert_eq!(source("synthetic-synthetic_orders"), "synthetic");
+}
