@@ -55,5 +55,5 @@ pub mod worker;
 pub use error::{Error, Result};
 pub use host::{Change, Instance, PluginHost, Subscriber};
 pub use instance::WorkerSource;
-pub use options::{Exposure, HostOptions, Limits, WorkerCommand};
+pub use options::{CheckPolicy, Exposure, HostOptions, Limits, WorkerCommand};
 pub use status::{PluginState, PluginStatus, Step};

@@ -15,6 +15,7 @@ use crate::discover::{Candidate, open_trusted};
 use crate::elf;
 use crate::instance::{LibraryFile, SourceSpec, WorkerSource};
 use crate::options::HostOptions;
+use crate::sidecar::Sidecar;
 use crate::status::Step;
 use crate::store::{Store, StoredLibrary, hex};
 
@@ -66,9 +67,13 @@ impl Loader<'_> {
     /// Tries a candidate.
     pub(crate) fn load(&self, candidate: &Candidate) -> Attempt {
         let mut attempt = Attempt::default();
-        if let Some((file, _)) = &candidate.sidecar
+        if let Some((file, sidecar)) = &candidate.sidecar
             && candidate.problem.as_ref().is_none_or(|(step, _)| *step != "sidecar")
         {
+            if let Err(reason) = self.check_policies(sidecar) {
+                attempt.fail("sidecar", reason);
+                return attempt;
+            }
             attempt.pass("sidecar", format!("read {file}"));
         }
         if let Some((step, reason)) = &candidate.problem {
@@ -81,6 +86,13 @@ impl Loader<'_> {
             self.probe(candidate, stored, &mut attempt);
         }
         attempt
+    }
+
+    fn check_policies(&self, sidecar: &Sidecar) -> Result<(), String> {
+        let Some(check) = self.options.check_policy else { return Ok(()) };
+        check(&sidecar.policy).map_err(|reason| format!("[policy]: {reason}"))?;
+        let of_dataset = |(name, policy)| check(policy).map_err(|reason| format!("[datasets.{name}]: {reason}"));
+        sidecar.datasets.iter().try_for_each(of_dataset)
     }
 
     fn copy(&self, candidate: &Candidate, attempt: &mut Attempt) -> Option<Arc<StoredLibrary>> {

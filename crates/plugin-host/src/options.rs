@@ -92,6 +92,9 @@ impl Default for Limits {
     }
 }
 
+/// Says what is wrong with a policy, for people.
+pub type CheckPolicy = fn(&toml::Table) -> std::result::Result<(), String>;
+
 /// What a [`PluginHost`](crate::PluginHost) is made of.
 #[derive(Debug, Clone)]
 pub struct HostOptions {
@@ -107,6 +110,8 @@ pub struct HostOptions {
     pub defaults: HashMap<String, serde_json::Value>,
     /// How often the folder is looked at; `None` for only when [`reload`](crate::PluginHost::reload) is called.
     pub watch_every: Option<Duration>,
+    /// Judges a sidecar's `[policy]` and each `[datasets.NAME]`; its error fails the `sidecar` step.
+    pub check_policy: Option<CheckPolicy>,
     /// Libraries and sidecars that are looked at; further ones are refused.
     pub max_plugins: usize,
     /// Bounds and times of calls.
@@ -123,6 +128,7 @@ impl HostOptions {
             exposure: Exposure::Loopback,
             defaults: HashMap::new(),
             watch_every: Some(Duration::from_millis(250)),
+            check_policy: None,
             max_plugins: 256,
             limits: Limits::default(),
         }

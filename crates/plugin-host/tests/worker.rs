@@ -408,6 +408,27 @@ fn sidecars_make_instances_of_their_own_and_policies_are_handed_on() {
 }
 
 #[test]
+fn a_policy_that_means_nothing_fails_its_sidecar() {
+    let folder = Folder::new();
+    folder.drop_in("numbers.c", "libnumbers.so");
+    folder.write("good.toml", "library = \"libnumbers.so\"\n[policy]\nttl = 5");
+    folder.write("one.toml", "library = \"libnumbers.so\"\n[policy]\nttk = 5");
+    folder.write("two.toml", "library = \"libnumbers.so\"\n[datasets.numbers]\nttk = 5");
+    let mut options = folder.options();
+    options.check_policy = Some(|policy| match policy.keys().find(|key| *key != "ttl") {
+        Some(key) => Err(format!("'{key}' is unknown")),
+        None => Ok(()),
+    });
+    let statuses = PluginHost::new(options).unwrap().reload().unwrap();
+    assert_eq!(status(&statuses, "good").state, PluginState::Loaded);
+    for (name, reason) in [("one", "[policy]: 'ttk' is unknown"), ("two", "[datasets.numbers]: 'ttk' is unknown")] {
+        let failed = status(&statuses, name);
+        let step = failed.steps.last().unwrap();
+        assert_eq!((step.name.as_str(), step.ok, step.detail.as_str()), ("sidecar", false, reason));
+    }
+}
+
+#[test]
 fn a_broken_replacement_leaves_the_serving_version_alone_and_a_good_one_takes_over() {
     let folder = Folder::new();
     folder.drop_in("numbers.c", "libnumbers.so");
