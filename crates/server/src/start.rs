@@ -65,11 +65,19 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         .context("size the cache of bodies")?;
     let exposure = if address.ip().is_loopback() { Exposure::Loopback } else { Exposure::Network };
     let defaults = HashMap::from([("files".to_owned(), serde_json::json!({ "root": config.data }))]);
-    let options =
-        HostOptions { exposure, defaults, ..HostOptions::new(&config.plugins, home.path().join("plugin-store")) };
+    let options = HostOptions {
+        exposure,
+        defaults,
+        check_policy: Some(check_policy),
+        ..HostOptions::new(&config.plugins, home.path().join("plugin-store"))
+    };
     let plugins = PluginHost::new(options).context("start the plugin host")?;
     let hosts = Hosts::new(address, &config.allowed_hosts);
     Ok(Arc::new(AppState::new(config, hosts, pipeline, bodies, Arc::new(plugins))))
+}
+
+fn check_policy(table: &toml::Table) -> Result<(), String> {
+    sources::policy(table).map(drop)
 }
 
 /// Loads the plugins for the first time and serves what they offer; from then on, whatever changes in

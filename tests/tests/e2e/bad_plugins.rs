@@ -124,12 +124,15 @@ fn a_sidecar_with_a_mistake_is_told() {
 }
 
 #[test]
-fn a_policy_with_a_mistake_is_told_in_the_log_and_the_default_serves() {
-    let sidecar = "[policy]\nttl = \"soon\"\n[datasets.synthetic_orders]\ntlt = \"1s\"\n";
-    let server = Server::options().plugin("synthetic").file("synthetic.toml", sidecar).start();
-    assert_eq!(server.rows("synthetic_orders", "limit=1").len(), 1);
-    let log = server.log();
-    assert!(log.contains("soon") && log.contains("tlt"), "{log}");
+fn a_policy_with_a_mistake_is_a_failed_step_that_says_which() {
+    for (sidecar, word) in
+        [("[policy]\nttl = \"soon\"\n", "soon"), ("[datasets.synthetic_orders]\ntlt = \"1s\"\n", "tlt")]
+    {
+        let server = Server::options().plugin("synthetic").file("synthetic.toml", sidecar).start();
+        let plugin = server.plugin("synthetic");
+        assert_eq!(plugin["state"], "failed", "{plugin:#}");
+        assert!(plugin["steps"].to_string().contains(word), "{plugin:#}");
+    }
 }
 
 #[test]
