@@ -210,10 +210,12 @@ impl Decoder {
                 MessageHeader::Schema => {}
                 MessageHeader::DictionaryBatch => {
                     let batch = message.header_as_dictionary_batch().ok_or_else(|| bad("a dictionary is missing"))?;
+                    refuse_compressed(batch.data())?;
                     read_dictionary(&body, batch, &self.wire_schema, &mut self.dictionaries, &message.version())?;
                 }
                 MessageHeader::RecordBatch if found.is_none() => {
                     let batch = message.header_as_record_batch().ok_or_else(|| bad("a batch is missing"))?;
+                    refuse_compressed(Some(batch))?;
                     if usize::try_from(batch.length()).is_ok_and(|rows| rows > MAX_BATCH_ROWS) || batch.length() < 0 {
                         return Err(bad(&format!("a batch claims {} rows", batch.length())));
                     }
@@ -241,6 +243,16 @@ fn split(buffer: &Buffer) -> Result<(MessageBuffer, Buffer)> {
     }
     let message = MessageBuffer::try_new(buffer.slice_with_length(PREFIX, len))?;
     Ok((message, buffer.slice(PREFIX + len)))
+}
+
+/// Our encoder never compresses. A compressed buffer claims its own size, which the decoder allocates
+/// before it looks further: a lie there would end this process.
+fn refuse_compressed(batch: Option<arrow::ipc::RecordBatch<'_>>) -> Result<()> {
+    match batch {
+        Some(batch) if batch.compression().is_none() => Ok(()),
+        Some(_) => Err(bad("a batch is compressed")),
+        None => Err(bad("a dictionary is empty")),
+    }
 }
 
 fn bad(what: &str) -> SourceError {

@@ -107,6 +107,23 @@ fn a_dictionary_that_changes_is_sent_again() {
 }
 
 #[test]
+fn compressed_batches_and_dictionaries_are_refused_before_they_are_decoded() {
+    let numbers = batch(vec![Arc::new(Int64Array::from(Vec::<i64>::new()))]);
+    let no_numbers: ArrayRef = Arc::new(Int64Array::from(Vec::<i64>::new()));
+    let words = batch(vec![Arc::new(DictionaryArray::<Int32Type>::new(Vec::<i32>::new().into(), no_numbers))]);
+    let options =
+        IpcWriteOptions::default().try_with_compression(Some(arrow::ipc::CompressionType::LZ4_FRAME)).unwrap();
+    for batch in [numbers, words] {
+        let schema = batch.schema();
+        let stream = StreamEncoder::try_new_with_options(&schema, options.clone()).unwrap();
+        let sent = frames(&mut Encoder { stream, schema: schema.clone() }, &batch).remove(0);
+        let error = decoder(&schema).decode(sent).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidData);
+        assert!(error.message.contains("is compressed"), "{error}");
+    }
+}
+
+#[test]
 fn values_of_filters_survive_their_bytes() {
     for values in [Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef, Arc::new(StringArray::from(vec!["x"]))] {
         assert_eq!(&values_from_bytes(&values_to_bytes(&values).unwrap()).unwrap(), &values);
