@@ -23,6 +23,9 @@ pub(super) static CSV: Delimited = Delimited { name: "csv", label: "CSV", extens
 /// Tab-separated values.
 pub(super) static TSV: Delimited = Delimited { name: "tsv", label: "TSV", extension: ["tsv"], delimiter: b'\t' };
 
+/// Records that tell how long rows are where nothing else is to be told from them.
+const SAMPLE: u64 = 1024;
+
 /// Records between two looks at whether the caller gave up.
 const CHECK_EVERY: u64 = 4096;
 
@@ -64,7 +67,7 @@ impl Format for Delimited {
         for (&column, field) in plan.columns.iter().zip(&plan.fields) {
             fields[column] = Field::new(field.name(), field.data_type().clone(), true);
         }
-        let rows = plan.batch_rows(fields.len(), file.stamp.size);
+        let rows = plan.batch_rows(fields.len(), plan.file.row_bytes);
         let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_header(options.header)
             .with_delimiter(options.delimiter.unwrap_or(self.delimiter))
@@ -96,16 +99,17 @@ fn readable(mut error: SourceError) -> SourceError {
 
 fn inspect_records<R: BufRead>(pass: &Pass<'_>, mut records: Records<R>, options: &Options) -> Result<FileSchema> {
     let Some(first) = records.next()? else {
-        return Ok(FileSchema { schema: Arc::new(Schema::empty()), rows: Some(0) });
+        return Ok(FileSchema { schema: Arc::new(Schema::empty()), rows: Some(0), row_bytes: 0 });
     };
     let names = column_names(&first, options.header);
     let declared: Vec<Option<&DataType>> = names.iter().map(|name| options.types.get(name)).collect();
     let mut kinds = vec![Kinds::NONE; names.len()];
-    let mut rows = None;
+    let (mut rows, mut bytes) = (None, Mean::default());
     if declared.iter().any(Option::is_none) {
         let mut count = 0u64;
         if !options.header {
             count += 1;
+            bytes.add(&first);
             add_record(&mut kinds, &declared, &first)?;
         }
         while let Some(record) = records.next()? {
@@ -113,9 +117,17 @@ fn inspect_records<R: BufRead>(pass: &Pass<'_>, mut records: Records<R>, options
                 pass.check()?;
             }
             count += 1;
+            bytes.add(&record);
             add_record(&mut kinds, &declared, &record)?;
         }
         rows = Some(count);
+    } else {
+        // There is nothing to find out but how long rows are, for which the first ones stand.
+        while bytes.records < SAMPLE
+            && let Some(record) = records.next()?
+        {
+            bytes.add(&record);
+        }
     }
     let fields: Fields = names
         .iter()
@@ -123,7 +135,25 @@ fn inspect_records<R: BufRead>(pass: &Pass<'_>, mut records: Records<R>, options
         .zip(kinds)
         .map(|((name, declared), kinds)| Field::new(name, declared.cloned().unwrap_or_else(|| kinds.data_type()), true))
         .collect();
-    Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows })
+    Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows, row_bytes: bytes.get() })
+}
+
+/// How long records are.
+#[derive(Default)]
+struct Mean {
+    records: u64,
+    bytes: u64,
+}
+
+impl Mean {
+    fn add(&mut self, record: &Record<'_>) {
+        self.records += 1;
+        self.bytes += record.bytes() as u64;
+    }
+
+    fn get(&self) -> u64 {
+        self.bytes / self.records.max(1)
+    }
 }
 
 fn add_record(kinds: &mut [Kinds], declared: &[Option<&DataType>], record: &Record<'_>) -> Result<()> {

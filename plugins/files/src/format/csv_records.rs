@@ -40,6 +40,11 @@ impl Record<'_> {
         self.ends.len()
     }
 
+    /// How long the fields are together.
+    pub(super) fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// The fields in their order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

@@ -6,6 +6,7 @@
 
 use std::io::BufReader;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, Fields, Schema};
@@ -16,7 +17,7 @@ use super::json_rows::{self, Guess};
 use super::json_text::TextDecoders;
 use super::{FileSchema, Format, Pass, ReadPlan, Typing};
 use crate::config::Options;
-use crate::source_file::SourceFile;
+use crate::source_file::{Counted, SourceFile};
 
 /// A document that is an array of objects.
 pub(super) static JSON: Json = Json { name: "json", label: "JSON", extensions: &["json"] };
@@ -49,20 +50,23 @@ impl Format for Json {
     }
 
     fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, options: &Options) -> Result<FileSchema> {
-        let reader = BufReader::with_capacity(file.buffer(), file.open_text(pass.bytes)?);
+        let unpacked = Arc::default();
+        let text = Counted { inner: file.open_text(pass.bytes)?, bytes: Arc::clone(&unpacked) };
+        let reader = BufReader::with_capacity(file.buffer(), text);
         let (columns, rows) = json_rows::inspect(pass, reader).map_err(|e| file.failed(e))?;
         let field = |(name, guess): (&str, &Guess)| {
             let data_type = options.types.get(name).cloned().unwrap_or_else(|| guess.data_type());
             Field::new(name, data_type, true)
         };
         let fields: Fields = columns.iter().map(field).collect();
-        Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows: Some(rows) })
+        let row_bytes = unpacked.load(Ordering::Relaxed) / rows.max(1);
+        Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows: Some(rows), row_bytes })
     }
 
     fn read(&self, _: &Context, file: &SourceFile, _: &Options, plan: &ReadPlan) -> Result<BatchIter> {
         let fields: Fields = plan.fields.iter().map(|f| Arc::new(f.as_ref().clone().with_nullable(true))).collect();
         let is_empty = fields.is_empty();
-        let rows = plan.batch_rows(plan.file.schema.fields().len(), file.stamp.size);
+        let rows = plan.batch_rows(plan.file.schema.fields().len(), plan.file.row_bytes);
         let reader = ReaderBuilder::new(Arc::new(Schema::new(fields)))
             .with_flatten(true)
             .with_batch_size(rows.min(MAX_ROWS))

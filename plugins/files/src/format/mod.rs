@@ -94,6 +94,8 @@ pub(crate) struct FileSchema {
     pub(crate) schema: SchemaRef,
     /// How many rows it has, if that is known.
     pub(crate) rows: Option<u64>,
+    /// About how many bytes a row of a text has, uncompressed; 0 if that is not known.
+    pub(crate) row_bytes: u64,
 }
 
 /// What to read of a file.
@@ -113,10 +115,10 @@ pub(crate) struct ReadPlan {
 }
 
 impl ReadPlan {
-    /// How many rows to put in a batch of so many columns, out of a file of so many bytes.
-    fn batch_rows(&self, columns: usize, bytes: u64) -> usize {
+    /// How many rows to put in a batch of so many columns, if each row has so many bytes.
+    fn batch_rows(&self, columns: usize, row_bytes: u64) -> usize {
         let limit = self.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(MAX_BATCH_ROWS);
-        batch_rows(columns, self.file.rows, bytes).min(limit.max(MIN_BATCH_ROWS))
+        batch_rows(columns, self.file.rows, row_bytes).min(limit.max(MIN_BATCH_ROWS))
     }
 }
 
@@ -140,13 +142,13 @@ pub(crate) fn of_file(name: &str) -> Option<&'static dyn Format> {
 
 /// How many rows to put in a batch, so that neither wide tables nor long rows make it large; readers
 /// reserve memory for all of them, so a short file is not given more than it has.
-fn batch_rows(columns: usize, rows: Option<u64>, bytes: u64) -> usize {
+fn batch_rows(columns: usize, rows: Option<u64>, row_bytes: u64) -> usize {
     const CELLS: usize = 1 << 20;
     const BYTES: u64 = 16 << 20;
     let by_cells = CELLS / columns.max(1);
-    let by_bytes = rows.map_or(u64::MAX, |rows| BYTES / (bytes / rows.max(1)).max(1));
-    let known = by_bytes.min(rows.unwrap_or(u64::MAX));
-    by_cells.min(usize::try_from(known).unwrap_or(usize::MAX)).clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS)
+    let rows = rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(usize::MAX);
+    let by_bytes = usize::try_from(BYTES / row_bytes.max(1)).unwrap_or(usize::MAX);
+    by_cells.min(rows).clamp(MIN_BATCH_ROWS, MAX_BATCH_ROWS).min(by_bytes.max(1))
 }
 
 #[cfg(test)]
@@ -180,8 +182,11 @@ mod tests {
         assert_eq!(batch_rows(4, None, 0), MAX_BATCH_ROWS);
         assert_eq!(batch_rows(1024, None, 0), 1024);
         assert_eq!(batch_rows(1_000_000, None, 0), 256);
-        assert_eq!(batch_rows(2, Some(10_000), 163_840_000), 1024);
-        assert_eq!(batch_rows(2, Some(5_000), 10_000), 5_000);
+        assert_eq!(batch_rows(2, Some(10_000), 16_384), 1024);
+        assert_eq!(batch_rows(2, None, 16_384), 1024);
+        assert_eq!(batch_rows(2, Some(10_000), 8 << 20), 2);
+        assert_eq!(batch_rows(2, Some(10_000), 1 << 30), 1);
+        assert_eq!(batch_rows(2, Some(5_000), 2), 5_000);
         assert_eq!(batch_rows(2, Some(0), 0), MIN_BATCH_ROWS);
     }
 }

@@ -8,6 +8,7 @@ use arrow::datatypes::Schema;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use plugin_sdk::{BatchIter, Context, Result, SourceError};
 
@@ -39,7 +40,7 @@ impl Format for Parquet {
         let input = Input(file.open(pass.bytes)?);
         let metadata = load(file, &input)?;
         let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
-        Ok(FileSchema { schema: Arc::new(Schema::new(metadata.schema().fields().clone())), rows })
+        Ok(FileSchema { schema: Arc::new(Schema::new(metadata.schema().fields().clone())), rows, row_bytes: 0 })
     }
 
     fn read(&self, _: &Context, file: &SourceFile, _: &Options, plan: &ReadPlan) -> Result<BatchIter> {
@@ -47,9 +48,10 @@ impl Format for Parquet {
         let metadata = load(file, &input)?;
         let mask = ProjectionMask::roots(metadata.parquet_schema(), plan.columns.iter().copied());
         let groups = prune::row_groups(&metadata, &plan.filters);
+        let row_bytes = row_bytes(&metadata, &mask);
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata)
             .with_projection(mask)
-            .with_batch_size(plan.batch_rows(plan.columns.len(), 0));
+            .with_batch_size(plan.batch_rows(plan.columns.len(), row_bytes));
         if let Some(groups) = groups {
             builder = builder.with_row_groups(groups);
         }
@@ -61,6 +63,21 @@ impl Format for Parquet {
 
 fn load(file: &SourceFile, input: &Input) -> Result<ArrowReaderMetadata> {
     ArrowReaderMetadata::load(input, ArrowReaderOptions::new()).map_err(|e| file.failed(source_error(e)))
+}
+
+/// The bytes of a row in the columns of the mask, where rows are longest: the mean of a row group.
+///
+/// A text that is repeated is stored once and handed out in full each time, so it is counted in full
+/// if the file tells how long its texts are.
+fn row_bytes(metadata: &ArrowReaderMetadata, mask: &ProjectionMask) -> u64 {
+    let of_group = |group: &RowGroupMetaData| {
+        let columns = group.columns().iter().enumerate().filter(|(leaf, _)| mask.leaf_included(*leaf));
+        let bytes = columns.map(|(_, column)| {
+            column.uncompressed_size().max(column.unencoded_byte_array_data_bytes().unwrap_or(0)).max(0)
+        });
+        bytes.fold(0i64, i64::saturating_add) / group.num_rows().max(1)
+    };
+    metadata.metadata().row_groups().iter().map(of_group).max().map_or(0, i64::unsigned_abs)
 }
 
 fn source_error(error: ParquetError) -> SourceError {

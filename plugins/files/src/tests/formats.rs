@@ -186,6 +186,38 @@ fn a_long_file_comes_in_bounded_batches_with_progress() {
 }
 
 #[test]
+fn long_rows_come_in_batches_of_few() {
+    const ROWS: usize = 1000;
+    let text = "x".repeat(40_000);
+    let tree = Tree::new(&[]);
+    // The text is the same in every row: compressed or stored once, the file is small.
+    let column: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(&text, ROWS)));
+    let batch = RecordBatch::try_from_iter([("id", column)]).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(tree.path("parquet.parquet")).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let gzip = |name: &str, row: String| {
+        let mut gzip = GzEncoder::new(File::create(tree.path(name)).unwrap(), flate2::Compression::fast());
+        gzip.write_all(row.repeat(ROWS).as_bytes()).unwrap();
+        gzip.finish().unwrap();
+    };
+    gzip("csv.csv.gz", format!("{text}\n"));
+    gzip("declared.csv.gz", format!("{text}\n"));
+    gzip("ndjson.ndjson.gz", format!("{{\"id\": \"{text}\"}}\n"));
+    let source = tree.source_with(
+        r#"{"declared": {"path": "declared.csv.gz", "header": false, "types": {"column_1": "utf8"}},
+            "csv": {"path": "csv.csv.gz", "header": false}}"#,
+    );
+    for dataset in ["parquet", "csv", "declared", "ndjson"] {
+        let scan = source.scan(&ctx(), &ScanRequest::all(dataset)).unwrap();
+        let rows: Vec<usize> = scan.batches.map(|batch| batch.unwrap().num_rows()).collect();
+        assert_eq!(rows.iter().sum::<usize>(), ROWS, "{dataset}");
+        assert!(rows.iter().all(|rows| rows * text.len() <= 20 << 20), "{dataset}: {rows:?}");
+    }
+}
+
+#[test]
 fn the_sample_data_is_read_with_its_types() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../data");
     let config = format!(r#"{{"root": {}}}"#, serde_json::to_string(root).unwrap());
