@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use plugin_sdk::{Context, Result};
@@ -61,7 +62,7 @@ const MAX_REMEMBERED: usize = 100_000;
 /// The columns of the files that were read so far.
 #[derive(Default)]
 pub(crate) struct Inspected {
-    slots: Mutex<HashMap<Reading, Arc<Mutex<Option<Known>>>>>,
+    slots: Mutex<HashMap<Reading, Arc<Slot>>>,
 }
 
 /// A file, and how it is read: a file may be declared twice.
@@ -70,6 +71,19 @@ struct Reading {
     file: String,
     format: &'static str,
     options: Arc<Options>,
+}
+
+/// What is known of a file, and whether somebody is finding it out; no lock is held meanwhile.
+#[derive(Default)]
+struct Slot {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    known: Option<Known>,
+    is_taken: bool,
 }
 
 struct Known {
@@ -89,14 +103,98 @@ impl Inspected {
             }
             Arc::clone(slots.entry(reading).or_default())
         };
-        let mut known = slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref()
-            && known.stamp == file.stamp
-        {
-            return Ok(known.columns.clone());
-        }
+        let turn = match slot.wait(pass, file.stamp)? {
+            Wait::Known(columns) => return Ok(columns),
+            Wait::Turn(turn) => turn,
+        };
         let columns = entry.format.inspect(pass, file, &entry.options)?;
-        *known = Some(Known { stamp: file.stamp, columns: columns.clone() });
+        turn.0.lock().known = Some(Known { stamp: file.stamp, columns: columns.clone() });
         Ok(columns)
+    }
+}
+
+/// How a wait for a file ended.
+enum Wait<'a> {
+    /// Its columns are known.
+    Known(FileSchema),
+    /// They are not, and nobody else is finding them out.
+    Turn(Turn<'a>),
+}
+
+/// The right to inspect the file of a slot, until it is dropped.
+struct Turn<'a>(&'a Slot);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_taken = false;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Slot {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the columns of the file are known or may be found out; fails soon after the caller
+    /// gave up.
+    fn wait(&self, pass: &Pass<'_>, stamp: Stamp) -> Result<Wait<'_>> {
+        const ROUND: Duration = Duration::from_millis(50);
+        let mut state = self.lock();
+        loop {
+            if let Some(known) = state.known.as_ref().filter(|known| known.stamp == stamp) {
+                return Ok(Wait::Known(known.columns.clone()));
+            }
+            if !state.is_taken {
+                state.is_taken = true;
+                return Ok(Wait::Turn(Turn(self)));
+            }
+            state = self.changed.wait_timeout(state, ROUND).unwrap_or_else(PoisonError::into_inner).0;
+            pass.check()?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_sdk::{CancelToken, ErrorCode};
+
+    use super::*;
+
+    const STAMP: Stamp = Stamp { size: 1, modified_ns: 2, inode: 3 };
+
+    fn wait(slot: &Slot, cancel: CancelToken) -> Result<Wait<'_>> {
+        let ctx = Context::detached("test", None, cancel);
+        slot.wait(&Pass { ctx: &ctx, bytes: &Arc::default() }, STAMP)
+    }
+
+    #[test]
+    fn who_waits_for_a_file_can_be_cancelled() {
+        let slot = Slot::default();
+        let turn = wait(&slot, CancelToken::new());
+        assert!(matches!(turn, Ok(Wait::Turn(_))));
+        let cancel = CancelToken::new();
+        cancel.cancel();
+        assert_eq!(wait(&slot, cancel).err().map(|e| e.code), Some(ErrorCode::Cancelled));
+    }
+
+    #[test]
+    fn who_waits_for_a_file_gets_the_answer_or_the_next_turn() {
+        let slot = Slot::default();
+        let turn = wait(&slot, CancelToken::new()).ok();
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| matches!(wait(&slot, CancelToken::new()), Ok(Wait::Turn(_))));
+            drop(turn);
+            assert!(next.join().unwrap());
+        });
+        let turn = wait(&slot, CancelToken::new()).ok();
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| matches!(wait(&slot, CancelToken::new()), Ok(Wait::Known(_))));
+            let schema = Arc::new(arrow::datatypes::Schema::empty());
+            let columns = FileSchema { schema, rows: Some(7), row_bytes: 0 };
+            slot.lock().known = Some(Known { stamp: STAMP, columns });
+            drop(turn);
+            assert!(next.join().unwrap());
+        });
     }
 }
