@@ -3,10 +3,10 @@
 //! serde drives a visitor that adds what it sees to a [`Guess`] and drops it: the memory needed is
 //! that of the schema, not of the file.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields};
@@ -91,8 +91,9 @@ impl Guess {
 
 /// The columns of all objects in a text, and how many there are.
 pub(super) fn inspect(pass: &Pass<'_>, reader: impl Read) -> Result<(Columns, u64)> {
-    let mut json = serde_json::Deserializer::from_reader(reader);
-    let mut rows = Rows { pass, columns: Columns::default(), count: 0, stopped: RefCell::new(None) };
+    let numbers = Numbers::default();
+    let mut json = serde_json::Deserializer::from_reader(Watched { inner: reader, numbers: &numbers });
+    let mut rows = Rows { pass, numbers: &numbers, columns: Columns::default(), count: 0, stopped: RefCell::new(None) };
     // The deserializer says that the text ended only when asked; asking takes white space alone.
     while json.end().is_err() {
         let outcome = rows.top_level().deserialize(&mut json);
@@ -111,8 +112,46 @@ fn json_error(error: serde_json::Error) -> SourceError {
     }
 }
 
+/// How the last number was written, told from the bytes that the deserializer takes one at a time: it
+/// makes the same float of `18446744073709551616` and of `18446744073709551616.0`.
+#[derive(Default)]
+struct Numbers {
+    is_within: Cell<bool>,
+    is_integer: Cell<bool>,
+}
+
+impl Numbers {
+    fn watch(&self, byte: u8) {
+        match byte {
+            b'0'..=b'9' | b'-' => {
+                if !self.is_within.replace(true) {
+                    self.is_integer.set(true);
+                }
+            }
+            b'.' | b'e' | b'E' | b'+' => self.is_integer.set(false),
+            // What comes after a number does not change what it was.
+            _ => self.is_within.set(false),
+        }
+    }
+}
+
+/// A reader that looks at what passes.
+struct Watched<'a, R> {
+    inner: R,
+    numbers: &'a Numbers,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        buffer[..read].iter().for_each(|&byte| self.numbers.watch(byte));
+        Ok(read)
+    }
+}
+
 struct Rows<'a> {
     pass: &'a Pass<'a>,
+    numbers: &'a Numbers,
     columns: Columns,
     count: u64,
     /// Why the pass was ended, if not because of the text.
@@ -164,7 +203,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
         }
         rows.count += 1;
         while let Some(name) = map.next_key::<String>()? {
-            map.next_value_seed(rows.columns.guess(&name))?;
+            map.next_value_seed(Place { guess: rows.columns.guess(&name), numbers: rows.numbers })?;
             if rows.columns.guesses.len() > MAX_COLUMNS {
                 return Err(A::Error::custom(format!("more than {MAX_COLUMNS} columns")));
             }
@@ -173,18 +212,24 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Guess {
+/// A value, and what is known of the others in its place.
+struct Place<'a> {
+    guess: &'a mut Guess,
+    numbers: &'a Numbers,
+}
+
+impl<'de> DeserializeSeed<'de> for Place<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.is_settled() {
+        if self.guess.is_settled() {
             return deserializer.deserialize_any(IgnoredAny).map(|_| ());
         }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for &mut Guess {
+impl<'de> Visitor<'de> for Place<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -196,46 +241,48 @@ impl<'de> Visitor<'de> for &mut Guess {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        self.add(Kinds::BOOL);
+        self.guess.add(Kinds::BOOL);
         Ok(())
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        self.add(Kinds::INT);
+        self.guess.add(Kinds::INT);
         Ok(())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.add(if i64::try_from(value).is_ok() { Kinds::INT } else { Kinds::BIG });
+        self.guess.add(if i64::try_from(value).is_ok() { Kinds::INT } else { Kinds::BIG });
         Ok(())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        self.add(Kinds::FLOAT);
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        // Also `-0` comes as a float, and is one.
+        let is_big = self.numbers.is_integer.get() && value != 0.0;
+        self.guess.add(if is_big { Kinds::BIG } else { Kinds::FLOAT });
         Ok(())
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
         match Kinds::of_quoted(value) {
-            Kinds::TEXT => self.settle(),
-            kinds => self.add(kinds),
+            Kinds::TEXT => self.guess.settle(),
+            kinds => self.guess.add(kinds),
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let inner = self.list.get_or_insert_default();
-        while seq.next_element_seed(&mut **inner)?.is_some() {}
+        let inner = self.guess.list.get_or_insert_default();
+        while seq.next_element_seed(Place { guess: &mut *inner, numbers: self.numbers })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let object = self.object.get_or_insert_default();
+        let object = self.guess.object.get_or_insert_default();
         while let Some(name) = map.next_key::<String>()? {
-            map.next_value_seed(object.guess(&name))?;
+            map.next_value_seed(Place { guess: object.guess(&name), numbers: self.numbers })?;
         }
         if object.guesses.len() > MAX_FIELDS {
-            self.settle();
+            self.guess.settle();
         }
         Ok(())
     }
@@ -282,6 +329,16 @@ mod tests {
         check(r#"[{"a": 1}, {"a": "x"}]"#, &[("a", Utf8)], 2);
         check(r#"[{"a": null}]"#, &[("a", Null)], 1);
         check(r#"[{"a": 18446744073709551615}]"#, &[("a", Utf8)], 1);
+        check(r#"[{"a": 1}, {"a": 18446744073709551616}, {"a":2}]"#, &[("a", Utf8)], 3);
+        check(
+            r#"[{"a": [18446744073709551616]}, {"a": true, "b": 18446744073709551616}]"#,
+            &[("a", Utf8), ("b", Utf8)],
+            2,
+        );
+        check("{\"b\": true, \"a\": -9223372036854775809\n}", &[("b", Boolean), ("a", Utf8)], 1);
+        check(r#"[{"a": 18446744073709551616}, {"a": 1.5}]"#, &[("a", Float64)], 2);
+        check(r#"[{"a": 1e20}, {"a": 1}, {"a": 18446744073709551616.0}]"#, &[("a", Float64)], 3);
+        check(r#"[{"a": 1.5, "b1e": 1E+20, "c": -0}]"#, &[("a", Float64), ("b1e", Float64), ("c", Float64)], 1);
         check(r#"[{"a": "00123"}, {"a": "5"}]"#, &[("a", Utf8)], 2);
         check(r#"[{"a": "2025-01-01"}, {"a": null}]"#, &[("a", Date32)], 2);
         check(r#"[{"a": "2025-01-01"}, {"a": 5}]"#, &[("a", Utf8)], 2);

@@ -122,6 +122,12 @@ fn nested_and_irregular_json_is_read() {
 }
 
 #[test]
+fn integers_beyond_64_bits_keep_their_digits() {
+    let tree = Tree::new(&[("t.ndjson", "{\"id\": 9007199254740993}\n{\"id\": 18446744073709551616}\n")]);
+    assert_eq!(rows(&read_all(&tree.source(), "t")), ["9007199254740993", "18446744073709551616"]);
+}
+
+#[test]
 fn files_of_a_folder_are_merged_by_the_names_of_columns() {
     let tree = Tree::new(&[
         ("d/1.csv", "id,value,code\n1,10,\n"),
