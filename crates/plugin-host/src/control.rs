@@ -1,5 +1,6 @@
 //! The control socket's framing: a length (u32, little endian), then MessagePack.
 
+use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,8 @@ pub(crate) enum ControlError {
     Closed,
     #[error("the other end does not read its control socket")]
     Full,
+    #[error("the other end sent descriptors that nobody asked for")]
+    Unasked,
     #[error("the control socket failed")]
     Io(#[source] Errno),
     #[error(transparent)]
@@ -96,18 +99,31 @@ fn send<T: Serialize>(socket: impl AsFd, message: &T, descriptor: Option<Borrowe
 }
 
 /// What was received and not yet read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
     bytes: Vec<u8>,
-    descriptors: std::collections::VecDeque<OwnedFd>,
+    /// Those that came along; `None` where none may.
+    descriptors: Option<VecDeque<OwnedFd>>,
 }
 
 impl Inbox {
+    /// For messages that may bring descriptors.
+    pub(crate) fn with_descriptors() -> Self {
+        Self { bytes: Vec::new(), descriptors: Some(VecDeque::new()) }
+    }
+
+    /// For messages of someone who must not fill our table of descriptors.
+    pub(crate) fn without_descriptors() -> Self {
+        Self { bytes: Vec::new(), descriptors: None }
+    }
+
     /// One `recvmsg`. [`ControlError::Full`] means that a socket that does not wait has nothing.
     pub(crate) fn receive(&mut self, socket: impl AsFd, flags: RecvFlags) -> Result<(), ControlError> {
         let mut chunk = [0; CHUNK];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        // Where there is no room for descriptors the kernel drops them, and says so.
+        let room = if self.descriptors.is_some() { &mut space[..] } else { &mut [] };
+        let mut ancillary = RecvAncillaryBuffer::new(room);
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
         let got = loop {
             match recvmsg(&socket, &mut [IoSliceMut::new(&mut chunk)], &mut ancillary, flags) {
@@ -117,8 +133,11 @@ impl Inbox {
         };
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
-                self.descriptors.extend(descriptors);
+                self.descriptors.get_or_insert_default().extend(descriptors);
             }
+        }
+        if self.descriptors.is_none() && got.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(ControlError::Unasked);
         }
         if got.bytes == 0 {
             return Err(ControlError::Closed);
@@ -142,7 +161,7 @@ impl Inbox {
 
     /// The oldest descriptor that came along.
     pub(crate) fn descriptor(&mut self) -> Option<OwnedFd> {
-        self.descriptors.pop_front()
+        self.descriptors.as_mut()?.pop_front()
     }
 }
 
@@ -163,7 +182,7 @@ mod tests {
         send(&near, &ToWorker::Cancel { call: 2 }, None).unwrap();
         drop((near, lane));
 
-        let mut inbox = Inbox::default();
+        let mut inbox = Inbox::with_descriptors();
         while inbox.receive(&far, RecvFlags::empty()).is_ok() {}
         assert!(matches!(inbox.next().unwrap(), Some(ToWorker::Cancel { call: 1 })));
         assert!(matches!(inbox.next().unwrap(), Some(ToWorker::NewLane)));
@@ -178,8 +197,22 @@ mod tests {
     }
 
     #[test]
+    fn descriptors_that_nobody_asked_for_are_closed_and_an_error() {
+        let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        let (given, other_end) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        send(&near, &ToWorker::NewLane, Some(given.as_fd())).unwrap();
+        drop(given);
+        let mut inbox = Inbox::without_descriptors();
+        assert!(matches!(inbox.receive(&far, RecvFlags::empty()), Err(ControlError::Unasked)));
+        assert!(inbox.descriptor().is_none());
+        // Nobody holds it any more.
+        assert_eq!(rustix::io::read(&other_end, &mut [0; 1]).unwrap(), 0);
+    }
+
+    #[test]
     fn a_length_over_the_limit_is_refused() {
-        let mut inbox = Inbox::default();
+        let mut inbox = Inbox::with_descriptors();
         inbox.bytes.extend_from_slice(&u32::MAX.to_le_bytes());
         assert!(inbox.next::<ToWorker>().is_err());
     }

@@ -22,12 +22,14 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::control::Outbox;
 use crate::lane::Lane;
 use crate::options::Limits;
-use crate::process::Ended;
 use crate::protocol::ToWorker;
 use crate::status::Step;
 
 /// Free lanes that are kept.
 const IDLE_LANES: usize = 8;
+
+/// What a worker did that closed a socket and lives.
+pub(crate) const BROKE_CONNECTION: &str = "broke its connection";
 
 /// Why a worker is no more.
 #[derive(Debug, Clone)]
@@ -41,7 +43,7 @@ pub(crate) enum Cause {
     /// It was killed because a call did not stop.
     Killed,
     /// It ended by itself.
-    Crashed { ended: Option<Ended>, during: &'static str, last_line: Option<String> },
+    Crashed { how: String, during: &'static str, last_line: Option<String> },
 }
 
 impl Cause {
@@ -66,8 +68,7 @@ impl Cause {
                 ErrorCode::Unavailable,
                 "the worker was stopped because another of its calls did not end",
             ),
-            Self::Crashed { ended, during, last_line } => {
-                let how = ended.map_or_else(|| "broke its connection".into(), |ended| ended.to_string());
+            Self::Crashed { how, during, last_line } => {
                 let last = last_line.as_ref().map_or_else(String::new, |line| format!("; its last line was: {line}"));
                 SourceError::new(ErrorCode::Crashed, format!("the worker {how} while {during}{last}"))
             }
@@ -91,8 +92,8 @@ pub(crate) struct State {
     pub(crate) pid: Option<u32>,
     /// No more calls; it leaves after the last one.
     pub(crate) draining: bool,
-    /// It must go now, as it breaks the protocol.
-    pub(crate) broken: bool,
+    /// It must go now, as it breaks the protocol: what it did.
+    pub(crate) broken: Option<&'static str>,
     pub(crate) idle_after: Duration,
     pub(crate) last_used: Instant,
     pub(crate) calls: HashMap<u64, Context>,
@@ -124,7 +125,7 @@ impl WorkerHandle {
                 steps: Vec::new(),
                 pid: None,
                 draining: false,
-                broken: false,
+                broken: None,
                 idle_after,
                 last_used: Instant::now(),
                 calls: HashMap::new(),
@@ -142,7 +143,7 @@ impl WorkerHandle {
     /// Whether it is worth while to [enter](Self::enter).
     pub(crate) fn takes_calls(&self) -> bool {
         let state = self.state.lock();
-        !state.draining && !state.broken && matches!(state.phase, Phase::Starting | Phase::Ready)
+        !state.draining && state.broken.is_none() && matches!(state.phase, Phase::Starting | Phase::Ready)
     }
 
     /// Registers a call; `None` when the worker takes no more, ever.
@@ -151,7 +152,7 @@ impl WorkerHandle {
     /// [`ResourceExhausted`](ErrorCode::ResourceExhausted) when it takes no more now.
     pub(crate) fn enter(&self, ctx: &Context) -> Result<Option<u64>> {
         let mut state = self.state.lock();
-        if state.draining || state.broken || !matches!(state.phase, Phase::Starting | Phase::Ready) {
+        if state.draining || state.broken.is_some() || !matches!(state.phase, Phase::Starting | Phase::Ready) {
             return Ok(None);
         }
         if state.calls.len() + state.ladders.len() >= self.limits.max_calls {
@@ -240,14 +241,21 @@ impl WorkerHandle {
             }
             if Instant::now() >= until {
                 // It lives, but not by the rules: a plugin that closes what is not its own.
-                state.broken = true;
+                state.broken.get_or_insert(BROKE_CONNECTION);
                 drop(state);
                 self.wake();
-                let cause = Cause::Crashed { ended: None, during: "serving a call", last_line: None };
+                let how = BROKE_CONNECTION.to_owned();
+                let cause = Cause::Crashed { how, during: "serving a call", last_line: None };
                 return CallError { error: cause.error(), is_lost: false };
             }
             self.changed.wait_until(&mut state, until);
         }
+    }
+
+    /// Has the worker end at once for what it did against the protocol.
+    pub(crate) fn break_off(&self, what_it_did: &'static str) {
+        self.state.lock().broken.get_or_insert(what_it_did);
+        self.wake();
     }
 
     /// Takes no more calls, and has the worker leave after the last one.

@@ -14,12 +14,15 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, Shutdown, shutdown};
 
 use crate::control::{ControlError, Inbox, Outbox};
-use crate::handle::{Cause, Phase, WorkerHandle};
+use crate::handle::{BROKE_CONNECTION, Cause, Phase, WorkerHandle};
 use crate::options::WorkerCommand;
 use crate::output::{Output, Rate};
 use crate::process::{Ended, Process, Started, spawn};
-use crate::protocol::{FromWorker, Open, ToWorker, VERSION};
+use crate::protocol::{FromWorker, Open, ToWorker, VERSION, cut};
 use crate::status::Step;
+
+/// What a worker may say that it did, or failed to do, before it is ready.
+const STEPS: [&str; 2] = ["load", "open"];
 
 /// What a worker is started with.
 #[derive(Debug, Clone)]
@@ -87,7 +90,7 @@ impl<'a> Keeper<'a> {
             handle,
             process,
             control: Some(Arc::new(control)),
-            inbox: Inbox::default(),
+            inbox: Inbox::without_descriptors(),
             stdout: Output::new(stdout, "stdout"),
             stderr: Output::new(stderr, "stderr"),
             rate: Rate::new(),
@@ -175,8 +178,9 @@ impl<'a> Keeper<'a> {
         let mut state = self.handle.state.lock();
         let idle = state.calls.is_empty() && state.ladders.is_empty();
         let grace = self.handle.limits.exit_grace;
-        let verdict = if state.broken || self.exit_until.is_some_and(|until| now >= until) {
-            Some(self.crash(None))
+        let is_overdue = self.exit_until.is_some_and(|until| now >= until);
+        let verdict = if let Some(how) = state.broken.or(is_overdue.then_some(BROKE_CONNECTION)) {
+            Some(self.crash(how.to_owned()))
         } else if state.ladders.values().any(|until| now >= *until) {
             Some(Cause::Killed)
         } else {
@@ -215,10 +219,10 @@ impl<'a> Keeper<'a> {
     }
 
     fn cause(&mut self, ended: Ended) -> Cause {
-        self.verdict.take().unwrap_or_else(|| self.crash(Some(ended)))
+        self.verdict.take().unwrap_or_else(|| self.crash(ended.to_string()))
     }
 
-    fn crash(&self, ended: Option<Ended>) -> Cause {
+    fn crash(&self, how: String) -> Cause {
         let during = if !self.has_passed("load") {
             "being loaded"
         } else if !self.has_passed("open") {
@@ -226,7 +230,7 @@ impl<'a> Keeper<'a> {
         } else {
             "running"
         };
-        Cause::Crashed { ended, during, last_line: self.stderr.last_line().map(str::to_owned) }
+        Cause::Crashed { how, during, last_line: self.stderr.last_line().map(str::to_owned) }
     }
 
     fn read_control(&mut self, listener: &dyn Fn(Event<'_>)) {
@@ -236,7 +240,7 @@ impl<'a> Keeper<'a> {
             let more = self.inbox.receive(&control, RecvFlags::DONTWAIT);
             while let Some(message) = self.inbox.next().unwrap_or_else(|error| {
                 tracing::warn!(instance = &*self.handle.instance, "the worker sent nonsense: {error}");
-                self.handle.state.lock().broken = true;
+                self.handle.break_off("sent what is no control message");
                 None
             }) {
                 self.hear(message, listener);
@@ -244,7 +248,10 @@ impl<'a> Keeper<'a> {
             match more {
                 Ok(()) => {}
                 Err(ControlError::Full) => return,
-                Err(_) => {
+                Err(error) => {
+                    if matches!(error, ControlError::Unasked) {
+                        self.handle.break_off("sent descriptors that nobody asked for");
+                    }
                     self.control = None;
                     self.exit_until = Some(Instant::now() + self.handle.limits.exit_grace);
                     return;
@@ -256,19 +263,24 @@ impl<'a> Keeper<'a> {
     fn hear(&mut self, message: FromWorker, listener: &dyn Fn(Event<'_>)) {
         match message {
             FromWorker::Passed { step, detail } => {
-                self.handle.state.lock().steps.push(Step::passed(&step, detail));
-                self.passed.push(step);
+                if STEPS.contains(&step.as_str()) && !self.has_passed(&step) && self.is_starting() {
+                    self.handle.state.lock().steps.push(Step::passed(&step, cut(detail)));
+                    self.passed.push(step);
+                }
             }
             FromWorker::OpenFailed { step, error } => {
-                self.verdict.get_or_insert(Cause::NotOpened { step, error: error.into() });
+                if STEPS.contains(&step.as_str()) && self.is_starting() {
+                    self.verdict.get_or_insert(Cause::NotOpened { step, error: error.into() });
+                }
             }
             FromWorker::Ready => {
+                if !self.is_starting() {
+                    return;
+                }
                 listener(Event::Ready);
                 let mut state = self.handle.state.lock();
-                if matches!(state.phase, Phase::Starting) {
-                    state.phase = Phase::Ready;
-                    state.last_used = Instant::now();
-                }
+                state.phase = Phase::Ready;
+                state.last_used = Instant::now();
                 drop(state);
                 self.handle.changed.notify_all();
             }
@@ -281,8 +293,12 @@ impl<'a> Keeper<'a> {
                     ctx.progress(Progress { rows, total_rows, bytes });
                 }
             }
-            FromWorker::Log { call, level, message } => self.log(call, Level::from_abi(level), &message),
+            FromWorker::Log { call, level, message } => self.log(call, Level::from_abi(level), &cut(message)),
         }
+    }
+
+    fn is_starting(&self) -> bool {
+        matches!(self.handle.state.lock().phase, Phase::Starting)
     }
 
     fn log(&mut self, call: u64, level: Level, message: &str) {

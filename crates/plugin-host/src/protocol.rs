@@ -18,6 +18,15 @@ pub(crate) const VERSION: u32 = 1;
 /// The largest message on either kind of socket.
 pub(crate) const MAX_MESSAGE: usize = 16 << 20;
 
+/// The longest text of a worker that is kept: what it says is not trusted to be short.
+pub(crate) const MAX_TEXT: usize = 4096;
+
+/// `text`, without what is over [`MAX_TEXT`].
+pub(crate) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    text
+}
+
 /// Control messages of the host.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToWorker {
@@ -124,7 +133,7 @@ impl From<SourceError> for WireError {
 
 impl From<WireError> for SourceError {
     fn from(error: WireError) -> Self {
-        let mut own = Self::new(ErrorCode::from_abi(error.code), error.message);
+        let mut own = Self::new(ErrorCode::from_abi(error.code), cut(error.message));
         own.retryable = error.retryable;
         own.retry_after = error.retry_after_ms.map(Duration::from_millis);
         own.poisoned = error.poisoned;
@@ -210,6 +219,12 @@ mod tests {
         error.poisoned = true;
         error.retryable = false;
         assert_eq!(SourceError::from(WireError::from(error.clone())), error);
+    }
+
+    #[test]
+    fn a_long_text_of_a_worker_is_cut_between_characters() {
+        let long = SourceError::new(ErrorCode::Internal, format!("x{}", "é".repeat(MAX_TEXT)));
+        assert_eq!(SourceError::from(WireError::from(long)).message.len(), MAX_TEXT - 1);
     }
 
     #[test]

@@ -49,7 +49,7 @@ enum Failure {
 
 fn run() -> Result<(), Failure> {
     let control = Arc::new(sandbox::enter()?);
-    let mut inbox = Inbox::default();
+    let mut inbox = Inbox::with_descriptors();
     let Some(ToWorker::Open(open)) = next(&control, &mut inbox)? else { return Err(Failure::Protocol) };
     if let Some(bytes) = open.memory_limit {
         sandbox::limit_memory(bytes)?;

@@ -18,16 +18,13 @@ use plugin_sdk::{
 use crate::control::Outbox;
 use crate::frame::{Forever, Frame, FrameError, FrameReader, FrameWriter};
 use crate::ipc::{Encoder, schema_to_bytes, values_from_bytes};
-use crate::protocol::{Answer, Blob, Body, FromWorker, MAX_MESSAGE, Request, WireFilter, decode, encode};
+use crate::protocol::{Answer, Blob, Body, FromWorker, MAX_MESSAGE, MAX_TEXT, Request, WireFilter, decode, encode};
 
 /// Cancels of calls that are not here are remembered, should the call be under way to us.
 const EARLY_CANCELS: usize = 256;
 
 /// Reports of one call are not sent more often than this.
 const PROGRESS_EVERY: Duration = Duration::from_millis(50);
-
-/// The longest log line that is sent.
-const MAX_LOG_LINE: usize = 4096;
 
 /// A source and the calls to it.
 pub(crate) struct Serving {
@@ -271,7 +268,7 @@ impl Caller for RemoteCaller {
     }
 
     fn log(&self, level: Level, message: &str) {
-        let end = message.floor_char_boundary(MAX_LOG_LINE);
+        let end = message.floor_char_boundary(MAX_TEXT);
         let message = message[..end].to_owned();
         let _ = self.control.send(&FromWorker::Log { call: self.call, level: level as i32, message }, None);
     }
