@@ -61,7 +61,7 @@ impl Call {
             unwanted: Arc::default(),
             is_over: false,
         };
-        let begun = worker.wait_ready(ctx).and_then(|()| worker.lane());
+        let begun = worker.wait_ready(ctx).and_then(|()| worker.lane(ctx));
         match begun {
             Ok(lane) => call.lane = Some(lane),
             Err(error) => {
@@ -153,8 +153,8 @@ impl Call {
         let Some(lane) = &mut self.lane else { return Err(nonsense().into()) };
         let mut tick = CallTick { worker: &self.worker, ctx: &self.ctx, unwanted: &self.unwanted };
         act(lane, &mut tick).map_err(|error| match error {
-            FrameError::Stopped(_) if self.worker.is_gone() => self.worker.failed(),
-            FrameError::Closed => self.worker.failed(),
+            FrameError::Stopped(_) if self.worker.is_gone() => self.worker.failed(&self.ctx),
+            FrameError::Closed => self.worker.failed(&self.ctx),
             FrameError::Stopped(error) => error.into(),
             FrameError::TooLarge { .. } | FrameError::OutOfMemory(_) => {
                 SourceError::new(ErrorCode::ResourceExhausted, error.to_string()).into()

@@ -104,6 +104,9 @@ impl FrameReader {
     pub(crate) fn read(&mut self, tick: &mut dyn Tick) -> Result<Frame, FrameError> {
         while self.buffered().len() < HEADER {
             self.fill(tick)?;
+            if self.buffered().len() < HEADER {
+                tick.tick().map_err(FrameError::Stopped)?;
+            }
         }
         let header = &self.buffered()[..HEADER];
         let (magic, kind) = (&header[..4], &header[4..8]);
@@ -151,6 +154,10 @@ impl FrameReader {
             let got = wait(tick, || recv(&self.socket, &mut *spare, RecvFlags::WAITALL).map(|(_, got)| got))?;
             // SAFETY: the kernel has just written `got` bytes there, no more than there was room for.
             unsafe { payload.set_len(filled + got) };
+            // The socket's time-out ends a receive that has got something without an error.
+            if filled + got < len {
+                tick.tick().map_err(FrameError::Stopped)?;
+            }
         }
         Ok(payload)
     }
@@ -229,7 +236,13 @@ fn send_all(socket: &OwnedFd, mut slices: &mut [IoSlice<'_>], tick: &mut dyn Tic
     while !slices.is_empty() {
         let some = &slices[..slices.len().min(MAX_SLICES)];
         match sendmsg(socket.as_fd(), some, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
-            Ok(sent) => IoSlice::advance_slices(&mut slices, sent),
+            Ok(sent) => {
+                let wanted: usize = some.iter().map(|slice| slice.len()).sum();
+                IoSlice::advance_slices(&mut slices, sent);
+                if sent < wanted {
+                    tick.tick().map_err(FrameError::Stopped)?;
+                }
+            }
             Err(Errno::AGAIN | Errno::INTR) => tick.tick().map_err(FrameError::Stopped)?,
             Err(error) => return Err(error.into()),
         }
@@ -299,26 +312,61 @@ mod tests {
         check_refused(&header(MESSAGE, MAX_MESSAGE + 1), |e| matches!(e, FrameError::TooLarge { .. }));
     }
 
+    struct Stop(u32);
+
+    impl Tick for Stop {
+        fn tick(&mut self) -> Result<(), SourceError> {
+            self.0 += 1;
+            if self.0 < 3 { Ok(()) } else { Err(SourceError::invalid_data("enough")) }
+        }
+    }
+
+    fn limit_waits(socket: &OwnedFd) {
+        use rustix::net::sockopt::{Timeout, set_socket_timeout};
+        for timeout in [Timeout::Recv, Timeout::Send] {
+            set_socket_timeout(socket, timeout, Some(std::time::Duration::from_millis(1))).unwrap();
+        }
+    }
+
     #[test]
     fn a_tick_ends_the_waiting() {
-        struct Stop(u32);
-        impl Tick for Stop {
-            fn tick(&mut self) -> Result<(), SourceError> {
-                self.0 += 1;
-                if self.0 < 3 { Ok(()) } else { Err(SourceError::invalid_data("enough")) }
-            }
-        }
         let (near, far) = pair();
-        rustix::net::sockopt::set_socket_timeout(
-            &far,
-            rustix::net::sockopt::Timeout::Recv,
-            Some(std::time::Duration::from_millis(1)),
-        )
-        .unwrap();
+        limit_waits(&far);
         let mut stop = Stop(0);
         let error = FrameReader::new(far, 1000).read(&mut stop).unwrap_err();
         assert!(matches!(error, FrameError::Stopped(_)));
         assert_eq!(stop.0, 3);
         drop(near);
+    }
+
+    #[test]
+    fn a_tick_ends_a_frame_that_comes_byte_by_byte() {
+        let (near, far) = pair();
+        limit_waits(&far);
+        // Sends one more byte each time that it is asked whether to go on.
+        struct Drip(Arc<OwnedFd>, Stop);
+        impl Tick for Drip {
+            fn tick(&mut self) -> Result<(), SourceError> {
+                send(&self.0, b"x", SendFlags::empty()).unwrap();
+                self.1.tick()
+            }
+        }
+        for sent in [&header(BATCH, 100)[..], &header(BATCH, 100)[..3]] {
+            send(&near, sent, SendFlags::empty()).unwrap();
+            let mut drip = Drip(Arc::clone(&near), Stop(0));
+            let error = FrameReader::new(Arc::clone(&far), 1000).read(&mut drip).unwrap_err();
+            assert!(matches!(error, FrameError::Stopped(_)), "{error:?}");
+            // What is left is no frame: a reader of its own for the next one.
+            while rustix::net::recv(&far, &mut [0; 64], RecvFlags::DONTWAIT).is_ok() {}
+        }
+    }
+
+    #[test]
+    fn a_tick_ends_a_send_that_nobody_reads() {
+        let (near, _far) = pair();
+        limit_waits(&near);
+        let much = vec![Buffer::from(bytes(8 << 20))];
+        let error = FrameWriter::new(near).send_batch(&much, &mut Stop(0)).unwrap_err();
+        assert!(matches!(error, FrameError::Stopped(_)), "{error:?}");
     }
 }

@@ -215,7 +215,7 @@ impl WorkerHandle {
     }
 
     /// A free lane, or a new one.
-    pub(crate) fn lane(&self) -> Result<Lane, CallError> {
+    pub(crate) fn lane(&self, ctx: &Context) -> Result<Lane, CallError> {
         if let Some(lane) = self.state.lock().lanes.pop() {
             return Ok(lane);
         }
@@ -226,13 +226,14 @@ impl WorkerHandle {
             Lane::pair(self.limits.tick, self.limits.max_message_bytes).map_err(|error| failed(&error))?;
         let outbox = self.outbox.get().ok_or_else(|| failed(&"it has not started"))?;
         if outbox.send(&ToWorker::NewLane, Some(theirs.as_fd())).is_err() {
-            return Err(self.failed());
+            return Err(self.failed(ctx));
         }
         Ok(lane)
     }
 
-    /// The error of a call whose connection broke: what became of the worker says why.
-    pub(crate) fn failed(&self) -> CallError {
+    /// The error of a call whose connection broke: what became of the worker says why, unless the
+    /// caller has no time to wait for it.
+    pub(crate) fn failed(&self, ctx: &Context) -> CallError {
         let until = Instant::now() + self.limits.exit_grace;
         let mut state = self.state.lock();
         loop {
@@ -248,7 +249,11 @@ impl WorkerHandle {
                 let cause = Cause::Crashed { how, during: "serving a call", last_line: None };
                 return CallError { error: cause.error(), is_lost: false };
             }
-            self.changed.wait_until(&mut state, until);
+            if let Err(error) = ctx.check() {
+                return error.into();
+            }
+            let left = ctx.remaining().unwrap_or(self.limits.tick).min(self.limits.tick);
+            self.changed.wait_for(&mut state, left.min(until.saturating_duration_since(Instant::now())));
         }
     }
 
