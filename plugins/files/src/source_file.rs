@@ -4,15 +4,17 @@
 //! [`Root::open`], which resolves links and refuses what lies outside; every error names the path
 //! relative to the root.
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 use plugin_sdk::{ErrorCode, Result, SourceError};
+use rustix::fs::OFlags;
 
 /// The folder that holds the data.
 #[derive(Debug)]
@@ -37,9 +39,22 @@ impl Root {
         Ok(path)
     }
 
-    /// Opens a file below the root.
+    /// Opens a file below the root. What stood at its path may be replaced between look and open, so
+    /// it is what was opened that counts: a plain file, below the root.
     pub(crate) fn open(&self, name: &str) -> Result<File> {
-        File::open(self.resolve(name)?).map_err(|e| about(name, e))
+        let path = self.resolve(name)?;
+        // Without waiting, should it be a pipe by now.
+        let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+        let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path);
+        let file = file.map_err(|e| about(name, e))?;
+        if !file.metadata().map_err(|e| about(name, e))?.is_file() {
+            return Err(SourceError::invalid_data(format!("'{name}' is not a file")));
+        }
+        let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).map_err(|e| about(name, e))?;
+        if !self.0.canonicalize().is_ok_and(|root| opened.starts_with(root)) {
+            return Err(SourceError::new(ErrorCode::PermissionDenied, format!("'{name}' leads out of the root")));
+        }
+        Ok(file)
     }
 }
 

@@ -220,6 +220,18 @@ fn links_are_followed_within_the_root_only() {
 }
 
 #[test]
+fn a_pipe_is_refused_without_waiting_for_its_other_end() {
+    let tree = Tree::new(&[("a.csv", "x\n1\n")]);
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, tree.path("b.csv"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    assert_eq!(names(&tree.source()), ["a"]);
+    let declared = tree.source_with(r#"{"pipe": {"path": "b.csv"}}"#);
+    assert!(declared.schema(&ctx(), "pipe").is_err());
+    let root = crate::source_file::Root::new(tree.root().to_path_buf());
+    assert_eq!(root.open("b.csv").unwrap_err().code, ErrorCode::InvalidData);
+}
+
+#[test]
 fn a_readme_beside_the_files_describes_them() {
     let readme = "| file | what |\n|---|---|\n| a.csv | things |\n";
     let tree = Tree::new(&[("a.csv", "x\n"), ("b.csv", "x\n"), ("README.md", readme), ("d/1.json", "[]")]);
