@@ -5,10 +5,11 @@
 
 use std::ffi::{CString, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use arrow::array::ffi::{FFI_ArrowArray, FFI_ArrowSchema};
 use arrow::array::{Array, RecordBatch, StructArray};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::ffi_stream::FFI_ArrowArrayStream;
 
 use crate::abi::RawError;
@@ -65,7 +66,32 @@ impl Stream {
             self.batches = None;
             return Ok(None);
         };
-        Ok(Some(FFI_ArrowArray::new(&as_struct(batch?).to_data())))
+        let batch = batch?;
+        check_types(&self.schema, batch.schema_ref())?;
+        Ok(Some(FFI_ArrowArray::new(&as_struct(batch).to_data())))
+    }
+}
+
+/// The other side reads a batch by the declared schema, without a look at its buffers: one of other
+/// types would be read as what it is not.
+fn check_types(declared: &SchemaRef, found: &SchemaRef) -> Result<()> {
+    if Arc::ptr_eq(declared, found) {
+        return Ok(());
+    }
+    let (want, have) = (declared.fields(), found.fields());
+    if want.len() != have.len() {
+        let message = format!("the scan declared {} columns, a batch has {}", want.len(), have.len());
+        return Err(SourceError::invalid_data(message));
+    }
+    let differs = |(want, have): &(&FieldRef, &FieldRef)| {
+        !Arc::ptr_eq(want, have) && !want.data_type().equals_datatype(have.data_type())
+    };
+    match want.iter().zip(have).find(differs) {
+        None => Ok(()),
+        Some((want, have)) => {
+            let (name, want, have) = (want.name(), want.data_type(), have.data_type());
+            Err(SourceError::invalid_data(format!("the scan declared column '{name}' as {want}, a batch has {have}")))
+        }
     }
 }
 
@@ -133,5 +159,45 @@ pub unsafe extern "C" fn stream_error(raw: *mut FFI_ArrowArrayStream, out: *mut 
             }
             None => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    use super::*;
+    use crate::error::ErrorCode;
+
+    #[track_caller]
+    fn check(columns: Vec<ArrayRef>, expected: std::result::Result<(), &str>) {
+        let declared = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]));
+        let named = columns.into_iter().map(|column| ("n", column, true));
+        let batch = RecordBatch::try_from_iter_with_nullable(named).unwrap();
+        let mut raw = export(Scan::whole(declared, [Ok(batch)]));
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: the stream is ours and live, the place too.
+        let (code, error) = unsafe {
+            let code = get_next(&raw mut raw, &raw mut array);
+            (code, Stream::of(&raw mut raw).error.clone())
+        };
+        match expected {
+            Ok(()) => assert_eq!((code, error), (0, None)),
+            Err(reason) => {
+                let error = error.unwrap();
+                assert_eq!((code, error.code), (EIO, ErrorCode::InvalidData));
+                assert!(error.message.contains(reason), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_of_other_types_than_declared_does_not_leave() {
+        let (numbers, texts): (ArrayRef, ArrayRef) =
+            (Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec!["x"])));
+        check(vec![numbers.clone()], Ok(()));
+        check(vec![texts], Err("column 'n' as Int64, a batch has Utf8"));
+        check(vec![numbers.clone(), numbers], Err("declared 1 columns, a batch has 2"));
     }
 }
