@@ -32,7 +32,7 @@ use crate::context::ForeignContext;
 use crate::ipc::invalid;
 use crate::library::Library;
 
-use stream::Stream;
+use stream::{Live, Stream};
 
 /// How long a turn is waited for before the context is asked again.
 const TURN: Duration = Duration::from_millis(10);
@@ -112,6 +112,8 @@ struct Instance {
     table: Table,
     handle: *mut c_void,
     turn: Mutex<()>,
+    /// Streams to be released by whoever has the turn.
+    left: Mutex<Vec<Live>>,
     _library: Library,
 }
 
@@ -122,23 +124,59 @@ unsafe impl Sync for Instance {}
 
 impl Instance {
     /// Waits until this thread may call.
-    fn turn(&self, ctx: &Context) -> Result<Option<MutexGuard<'_, ()>>> {
+    fn turn(&self, ctx: &Context) -> Result<Turn<'_>> {
         if self.table.concurrent {
-            return Ok(None);
+            return Ok(Turn { instance: self, guard: None });
         }
         loop {
             if let Some(guard) = self.turn.try_lock_for(TURN) {
-                return Ok(Some(guard));
+                return Ok(Turn { instance: self, guard: Some(guard) });
             }
             ctx.check()?;
+        }
+    }
+
+    /// Releases a stream: now, or when whoever has the turn is done. Never waits for another's call.
+    fn release(&self, stream: Live) {
+        if self.table.concurrent {
+            return drop(stream);
+        }
+        self.left.lock().push(stream);
+        self.settle();
+    }
+
+    /// Releases what was left, unless someone else has the turn, who will do so after it.
+    fn settle(&self) {
+        while !self.left.lock().is_empty() {
+            let Some(_turn) = self.turn.try_lock() else { return };
+            let left = std::mem::take(&mut *self.left.lock());
+            drop(left);
         }
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // SAFETY: `open` gave the handle; every stream holds an `Arc` of `self`, so all are released.
+        self.left.get_mut().clear();
+        // SAFETY: `open` gave the handle; every stream holds an `Arc` of `self` or is in `left`, so
+        // all are released.
         unsafe { (self.table.close)(self.handle) }
+    }
+}
+
+/// The right to call an instance.
+struct Turn<'a> {
+    instance: &'a Instance,
+    guard: Option<MutexGuard<'a, ()>>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            drop(guard);
+            // After the turn: whoever left a stream while it lasted could not release it.
+            self.instance.settle();
+        }
     }
 }
 
@@ -156,7 +194,7 @@ impl ForeignSource {
         let mut handle = ptr::null_mut();
         // SAFETY: the arguments live for the call.
         call(|error| unsafe { (table.open)(foreign.as_ptr(), RawStr::new(config), &raw mut handle, error) })?;
-        Ok(Self(Arc::new(Instance { table, handle, turn: Mutex::new(()), _library: library })))
+        Ok(Self(Arc::new(Instance { table, handle, turn: Mutex::new(()), left: Mutex::default(), _library: library })))
     }
 }
 
@@ -227,8 +265,8 @@ impl DataSource for ForeignSource {
                 )
             })?;
         }
-        let mut stream =
-            Stream { raw: Some(stream), instance: self.0.clone(), ctx: ctx.clone(), _foreign: foreign, schema: None };
+        let live = Some(Live { stream, _foreign: foreign });
+        let mut stream = Stream { live, instance: self.0.clone(), ctx: ctx.clone(), schema: None };
         let schema = stream.read_schema()?;
         let applied = applied.into_iter().map(Applied::from_abi).collect();
         Ok(Scan { schema, applied, batches: Box::new(stream) })

@@ -19,18 +19,24 @@ use super::{Instance, StreamError, read_schema, take_error};
 use crate::context::ForeignContext;
 use crate::ipc::{invalid, same_columns};
 
-/// The batches of a scan. Released on its thread's turn, at the end, after an error or when dropped.
+/// A stream that is not released yet, and the context that it may look at until then.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) stream: Box<FFI_ArrowArrayStream>,
+    pub(super) _foreign: ForeignContext,
+}
+
+/// The batches of a scan. Released on a turn of its own, at the end, after an error or when dropped.
 pub(super) struct Stream {
-    pub(super) raw: Option<Box<FFI_ArrowArrayStream>>,
+    pub(super) live: Option<Live>,
     pub(super) instance: Arc<Instance>,
     pub(super) ctx: Context,
-    pub(super) _foreign: ForeignContext,
     pub(super) schema: Option<SchemaRef>,
 }
 
 impl Stream {
     pub(super) fn read_schema(&mut self) -> Result<SchemaRef> {
-        let Some(raw) = self.raw.as_deref_mut() else { return Err(silent()) };
+        let Some(raw) = self.live.as_mut().map(|live| &mut *live.stream) else { return Err(silent()) };
         let get_schema = raw.get_schema().ok_or_else(silent)?;
         let mut schema = FFI_ArrowSchema::empty();
         let _turn = self.instance.turn(&self.ctx)?;
@@ -44,7 +50,8 @@ impl Stream {
     }
 
     fn read_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let (Some(raw), Some(schema)) = (self.raw.as_deref_mut(), &self.schema) else { return Ok(None) };
+        let (Some(live), Some(schema)) = (&mut self.live, &self.schema) else { return Ok(None) };
+        let raw = &mut *live.stream;
         let get_next = raw.get_next().ok_or_else(silent)?;
         let mut array = FFI_ArrowArray::empty();
         {
@@ -80,9 +87,8 @@ impl Iterator for Stream {
 
 impl Stream {
     fn close(&mut self) {
-        if let Some(raw) = self.raw.take() {
-            let _turn = (!self.instance.table.concurrent).then(|| self.instance.turn.lock());
-            drop(raw);
+        if let Some(live) = self.live.take() {
+            self.instance.release(live);
         }
     }
 }

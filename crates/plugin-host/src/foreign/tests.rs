@@ -166,6 +166,20 @@ fn whoever_waits_for_its_turn_notices_that_it_was_cancelled() {
     assert_eq!(source.datasets(&late).unwrap().len(), 2);
 }
 
+#[test]
+fn a_stream_that_is_dropped_during_anothers_turn_is_released_after_it() {
+    let source = open(&TABLE).unwrap();
+    let scan = source.scan(&ctx(), &ScanRequest::all("numbers")).unwrap();
+    let other = Turn { instance: &source.0, guard: Some(source.0.turn.lock()) };
+    drop(scan);
+    assert_eq!(source.0.left.lock().len(), 1);
+    drop(other);
+    assert!(source.0.left.lock().is_empty());
+    let scan = source.scan(&ctx(), &ScanRequest::all("numbers")).unwrap();
+    drop(scan);
+    assert!(source.0.left.lock().is_empty());
+}
+
 /// A stream of a careless plugin: fails without a message.
 mod careless {
     use std::ffi::{c_char, c_int};
