@@ -68,10 +68,18 @@ impl Cause {
                 ErrorCode::Unavailable,
                 "the worker was stopped because another of its calls did not end",
             ),
-            Self::Crashed { how, during, last_line } => {
+            Self::Crashed { last_line, .. } => {
                 let last = last_line.as_ref().map_or_else(String::new, |line| format!("; its last line was: {line}"));
-                SourceError::new(ErrorCode::Crashed, format!("the worker {how} while {during}{last}"))
+                SourceError::new(ErrorCode::Crashed, format!("{}{last}", self.summary()))
             }
+        }
+    }
+
+    /// What happened, without what the worker wrote: that is for the log and for its callers.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Self::Crashed { how, during, .. } => format!("the worker {how} while {during}"),
+            other => other.error().message,
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::ipc::{Decoder, same_columns, schema_from_bytes, values_to_bytes};
 use crate::keeper::{Event, Order, keep};
 use crate::options::{Limits, WorkerCommand};
 use crate::protocol::{Answer, Blob, Body, WireFilter};
-use crate::status::Step;
+use crate::status::{Step, public_text};
 use crate::store::StoredLibrary;
 
 /// A worker of a source that was replaced is let go so soon after its last call.
@@ -172,13 +172,9 @@ impl WorkerSource {
         if let Phase::Gone(cause) = &state.phase {
             match &**cause {
                 Cause::NotOpened { step, error } => steps.push(Step::failed(step, error.message.clone())),
-                Cause::NotStarted(_) => steps.push(Step::failed("load", cause.error().message)),
-                Cause::Crashed { during: "being loaded", .. } => {
-                    steps.push(Step::failed("load", cause.error().message))
-                }
-                Cause::Crashed { during: "being opened", .. } => {
-                    steps.push(Step::failed("open", cause.error().message))
-                }
+                Cause::NotStarted(_) => steps.push(Step::failed("load", cause.summary())),
+                Cause::Crashed { during: "being loaded", .. } => steps.push(Step::failed("load", cause.summary())),
+                Cause::Crashed { during: "being opened", .. } => steps.push(Step::failed("open", cause.summary())),
                 _ => {}
             }
         }
@@ -318,7 +314,7 @@ fn note(shared: &Weak<Shared>, event: Event<'_>) {
         Event::Gone { cause: Cause::Left | Cause::Killed, .. } => {}
         Event::Gone { cause, lifetime } => {
             let error = cause.error();
-            slot.last_error = Some(error.message.clone());
+            slot.last_error = Some(public_text(&cause.summary()));
             if cause.is_crash() {
                 slot.crashes += 1;
                 slot.breaker.crashed(now, lifetime, limits);

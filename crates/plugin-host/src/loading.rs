@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use plugin_sdk::manifest::Manifest;
-use plugin_sdk::{CancelToken, Context, DataSource, Dataset};
+use plugin_sdk::{CancelToken, Context, DataSource, Dataset, ErrorCode};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -166,7 +166,9 @@ impl Loader<'_> {
             }
             Err(error) => {
                 if attempt.error().is_none() {
-                    attempt.fail("datasets", error.message);
+                    // What is known of a crash, without what the worker wrote.
+                    let crash = source.vitals().last_error.filter(|_| error.code == ErrorCode::Crashed);
+                    attempt.fail("datasets", crash.unwrap_or(error.message));
                 }
                 source.close();
             }

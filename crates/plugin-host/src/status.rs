@@ -46,13 +46,52 @@ pub struct Step {
 impl Step {
     /// A step that worked.
     pub fn passed(name: &str, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), ok: true, detail: detail.into() }
+        Self { name: name.into(), ok: true, detail: public_text(&detail.into()) }
     }
 
     /// A step that failed.
     pub fn failed(name: &str, detail: impl Into<String>) -> Self {
-        Self { name: name.into(), ok: false, detail: detail.into() }
+        Self { name: name.into(), ok: false, detail: public_text(&detail.into()) }
     }
+}
+
+/// Characters of a public text.
+const MAX_PUBLIC: usize = 500;
+
+/// `text` as it may be shown to whoever may read the list of plugins: short, on one line, and each
+/// absolute path reduced to its last part.
+pub(crate) fn public_text(text: &str) -> String {
+    let text: String =
+        text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find('/') {
+        let (before, path) = rest.split_at(at);
+        shown.push_str(before);
+        let previous = before.chars().next_back().or(shown.chars().next_back());
+        let path = &path[..path_len(path, previous)];
+        if previous.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/')) {
+            // Within a relative path, a fraction or an alternative.
+            shown.push('/');
+            rest = &rest[at + 1..];
+        } else {
+            let parts = path.trim_end_matches('/');
+            shown.push_str(parts.rsplit('/').next().filter(|last| !last.is_empty()).unwrap_or("/"));
+            rest = &rest[at + path.len()..];
+        }
+    }
+    shown.push_str(rest);
+    match shown.char_indices().nth(MAX_PUBLIC) {
+        Some((end, _)) => format!("{}...", &shown[..end]),
+        None => shown,
+    }
+}
+
+/// Bytes of the path that `text` begins with: up to the quote that closes it, if it is quoted.
+fn path_len(text: &str, previous: Option<char>) -> usize {
+    let closing = previous.filter(|c| matches!(c, '\'' | '"' | '`')).and_then(|quote| text.find(quote));
+    let ends_path = |c: char| c == ' ' || "'\"`,;:()[]{}<>|".contains(c);
+    closing.or_else(|| text.find(ends_path)).unwrap_or(text.len())
 }
 
 /// All that is known of one plugin.
@@ -84,4 +123,26 @@ pub struct PluginStatus {
     pub last_error: Option<String>,
     /// What the serving version offers.
     pub datasets: Vec<Dataset>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(public_text(text), expected);
+    }
+
+    #[test]
+    fn public_texts_hold_no_absolute_path_and_stay_on_one_line() {
+        check("cannot open /srv/data/x.csv: no such file", "cannot open x.csv: no such file");
+        check("/srv/data/", "data");
+        check("'/srv/my data/a b.csv' and (/etc/passwd)", "'a b.csv' and (passwd)");
+        check("root=/srv,file:///srv/x", "root=srv,file:x");
+        check("it's /srv/a b", "it's a b");
+        check("3/4 of data/x.csv, and/or a / b", "3/4 of data/x.csv, and/or a / b");
+        check("two\nlines\x1b[31m\0", "two lines[31m");
+        check(&"é".repeat(600), &format!("{}...", "é".repeat(500)));
+    }
 }
