@@ -5,7 +5,8 @@
 //!    fails leaves it alone.
 //! 2. Each file state is tried once, until a person asks again.
 //! 3. Loads run on threads of their own: one that hangs delays no other.
-//! 4. Subscribers are called one at a time, with no lock held, after the change can be seen.
+//! 4. Subscribers are called on one thread of their own, with no lock held, after the change can be
+//!    seen. They may call the host.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, RwLock};
 use plugin_sdk::{CancelToken, DataSource, Dataset};
 
+use crate::announce::{Announcer, Change, Subscriber};
 use crate::discover::{Candidate, Eyes, look};
 use crate::error::{Error, Result};
 use crate::instance::WorkerSource;
@@ -66,20 +68,6 @@ impl std::fmt::Debug for Instance {
     }
 }
 
-/// What changed in the list of instances.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Change {
-    /// Names that are new.
-    pub added: Vec<String>,
-    /// Names whose library, configuration or policies are others now.
-    pub replaced: Vec<String>,
-    /// Names that are gone.
-    pub removed: Vec<String>,
-}
-
-/// Called after a change; takes [`PluginHost::sources`] for what is there now.
-pub type Subscriber = Box<dyn Fn(&Change) + Send + Sync>;
-
 /// The plugins of one folder.
 #[derive(Debug)]
 pub struct PluginHost {
@@ -95,7 +83,7 @@ pub(crate) struct Core {
     /// A load ended, or the host is shutting down.
     changed: Condvar,
     published: RwLock<Arc<[Arc<Instance>]>>,
-    subscribers: Mutex<Vec<Arc<Subscriber>>>,
+    announcer: Arc<Announcer>,
     cancel: CancelToken,
     next_attempt: AtomicU64,
 }
@@ -130,7 +118,7 @@ impl PluginHost {
             state: Mutex::default(),
             changed: Condvar::new(),
             published: RwLock::new(Arc::new([])),
-            subscribers: Mutex::default(),
+            announcer: Announcer::start()?,
             cancel: CancelToken::new(),
             next_attempt: AtomicU64::new(1),
         });
@@ -144,9 +132,10 @@ impl PluginHost {
         self.core.published.read().clone()
     }
 
-    /// Has `subscriber` called after each change of [`sources`](Self::sources).
+    /// Has `subscriber` called after changes of [`sources`](Self::sources), on a thread of its own:
+    /// what changes during a call is told in the next one.
     pub fn subscribe(&self, subscriber: Subscriber) {
-        self.core.subscribers.lock().push(Arc::new(subscriber));
+        self.core.announcer.subscribe(subscriber);
     }
 
     /// How each plugin stands, by name.
@@ -197,6 +186,7 @@ impl PluginHost {
             state.sources.iter().filter_map(Weak::upgrade).collect()
         };
         core.changed.notify_all();
+        core.announcer.end();
         let until = Instant::now() + SHUTDOWN;
         sources.iter().for_each(|source| source.close());
         if let Some(watcher) = self.watcher.lock().take() {
@@ -274,7 +264,7 @@ impl Core {
             let change = self.forget_missing(&candidates);
             (candidates, change)
         };
-        self.announce(&change);
+        self.announcer.tell(change);
         let is_settled = candidates.iter().all(|candidate| candidate.is_settled);
         for candidate in candidates {
             self.consider(candidate, again);
@@ -374,24 +364,14 @@ impl Core {
         }
         self.publish(&state, &change);
         drop(state);
-        self.announce(&change);
+        self.announcer.tell(change);
         self.changed.notify_all();
     }
 
     fn publish(&self, state: &State, change: &Change) {
-        if *change != Change::default() {
+        if !change.is_empty() {
             let serving = state.slots.values().filter_map(|slot| slot.serving.as_ref());
             *self.published.write() = serving.map(|serving| Arc::clone(&serving.instance)).collect();
         }
-    }
-
-    fn announce(&self, change: &Change) {
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        if *change == Change::default() {
-            return;
-        }
-        let subscribers = self.subscribers.lock().clone();
-        let _turn = ONE_AT_A_TIME.lock();
-        subscribers.iter().for_each(|subscriber| subscriber(change));
     }
 }

@@ -23,6 +23,7 @@ mod error;
 mod options;
 mod status;
 
+mod announce;
 mod discover;
 mod elf;
 mod host;
@@ -52,8 +53,9 @@ mod foreign;
 mod library;
 pub mod worker;
 
+pub use announce::{Change, Subscriber};
 pub use error::{Error, Result};
-pub use host::{Change, Instance, PluginHost, Subscriber};
+pub use host::{Instance, PluginHost};
 pub use instance::WorkerSource;
 pub use options::{CheckPolicy, Exposure, HostOptions, Limits, WorkerCommand};
 pub use status::{PluginState, PluginStatus, Step};
