@@ -230,6 +230,11 @@ impl DataPipeline {
         self.inner.registry.publish(sources, which)
     }
 
+    /// Whether the datasets of the newest source of this name are served: it has said what it offers.
+    pub fn serves(&self, source: &str) -> bool {
+        self.inner.registry.serves(source)
+    }
+
     /// Loads the table of a dataset, unless it is there or the dataset goes query by query.
     ///
     /// # Errors

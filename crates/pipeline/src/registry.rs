@@ -192,6 +192,12 @@ impl Registry {
         self.rebuild(known);
     }
 
+    /// Whether the datasets of the newest source of this name are served.
+    pub(crate) fn serves(&self, name: &str) -> bool {
+        let known = self.known.lock();
+        known.wanted.iter().any(|wanted| &*wanted.name == name && known.serves(wanted))
+    }
+
     /// The source of `dataset` says that it has this schema now.
     pub(crate) fn adopt_schema(&self, dataset: &Dataset, schema: SchemaRef) {
         let mut known = self.known.lock();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::web::{Data, Json, block};
 
 use pipeline::Ask;
+use plugin_host::{PluginState, PluginStatus};
 
 use crate::http::dto::PluginList;
 use crate::problem::Problem;
@@ -20,7 +21,7 @@ use crate::state::AppState;
     responses((status = 200, description = "All plugins, with what was tried to load each", body = PluginList))
 )]
 pub async fn list(state: Data<AppState>) -> Json<PluginList> {
-    Json(PluginList { plugins: state.plugins.statuses().into_iter().map(Into::into).collect() })
+    Json(shown(&state, state.plugins.statuses()))
 }
 
 /// Look at the plugin folder now
@@ -38,11 +39,21 @@ pub async fn reload(state: Data<AppState>) -> Result<Json<PluginList>, Problem> 
     let list = block(move || {
         let statuses = state.plugins.reload()?;
         crate::sources::publish(&state, Ask::All, PATIENCE);
-        Ok::<_, plugin_host::Error>(PluginList { plugins: statuses.into_iter().map(Into::into).collect() })
+        Ok::<_, plugin_host::Error>(shown(&state, statuses))
     });
     match list.await {
         Ok(Ok(list)) => Ok(Json(list)),
         Ok(Err(error)) => Err(Problem::internal(error)),
         Err(error) => Err(Problem::internal(error)),
     }
+}
+
+/// The plugins as clients see them: one counts as loaded once its datasets are served.
+fn shown(state: &AppState, mut statuses: Vec<PluginStatus>) -> PluginList {
+    for status in &mut statuses {
+        if status.state == PluginState::Loaded && !state.pipeline.serves(&status.name) {
+            status.state = PluginState::Starting;
+        }
+    }
+    PluginList { plugins: statuses.into_iter().map(Into::into).collect() }
 }
