@@ -32,6 +32,12 @@ impl Breaker {
         self.delay(now, Duration::ZERO, limits);
     }
 
+    /// A call left its worker of age `lifetime` in an unknown state. Its neighbours are fine, so it is
+    /// no crash that counts, but each further worker takes longer to come.
+    pub(crate) fn poisoned(&mut self, now: Instant, lifetime: Duration, limits: &Limits) {
+        self.delay(now, lifetime, limits);
+    }
+
     fn delay(&mut self, now: Instant, lifetime: Duration, limits: &Limits) {
         if lifetime > limits.crash_window {
             self.in_a_row = 0;
@@ -82,6 +88,18 @@ mod tests {
         assert!(!breaker.is_quarantined());
         breaker.crashed(start + seconds(60 * 40 + 20), seconds(1), &limits);
         assert!(breaker.is_quarantined());
+    }
+
+    #[test]
+    fn poisoned_workers_are_replaced_slower_and_slower_and_never_quarantined() {
+        let (limits, now) = (Limits::default(), Instant::now());
+        let mut breaker = Breaker::default();
+        for _ in 0..10 {
+            let before = breaker.wait(now);
+            breaker.poisoned(now, seconds(1), &limits);
+            assert!(breaker.wait(now) > before || breaker.wait(now) > seconds(22));
+        }
+        assert!(!breaker.is_quarantined());
     }
 
     #[test]

@@ -141,7 +141,7 @@ impl Call {
         let error = SourceError::from(error);
         if error.poisoned {
             // The next call gets an instance that is opened anew.
-            self.worker.drain();
+            self.worker.poison();
         }
         Err(error.into())
     }

@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) draining: bool,
     /// It must go now, as it breaks the protocol: what it did.
     pub(crate) broken: Option<&'static str>,
+    /// A call left its instance in an unknown state, which nobody has taken into account yet.
+    poisoned: bool,
     pub(crate) idle_after: Duration,
     pub(crate) last_used: Instant,
     pub(crate) calls: HashMap<u64, Context>,
@@ -119,6 +121,7 @@ pub(crate) struct WorkerHandle {
     pub(crate) changed: Condvar,
     pub(crate) wake: OwnedFd,
     pub(crate) outbox: OnceLock<Outbox>,
+    born: Instant,
     gone: AtomicBool,
     next_call: AtomicU64,
 }
@@ -134,6 +137,7 @@ impl WorkerHandle {
                 pid: None,
                 draining: false,
                 broken: None,
+                poisoned: false,
                 idle_after,
                 last_used: Instant::now(),
                 calls: HashMap::new(),
@@ -143,6 +147,7 @@ impl WorkerHandle {
             changed: Condvar::new(),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             outbox: OnceLock::new(),
+            born: Instant::now(),
             gone: AtomicBool::new(false),
             next_call: AtomicU64::new(1),
         })
@@ -275,6 +280,21 @@ impl WorkerHandle {
     pub(crate) fn drain(&self) {
         self.state.lock().draining = true;
         self.wake();
+    }
+
+    /// As [`drain`](Self::drain), because a call left the instance in an unknown state.
+    pub(crate) fn poison(&self) {
+        let mut state = self.state.lock();
+        // Of several such calls only the first one speaks of the worker's life.
+        state.poisoned |= !state.draining;
+        state.draining = true;
+        drop(state);
+        self.wake();
+    }
+
+    /// How old the worker is if it was poisoned; says so once.
+    pub(crate) fn take_poisoned(&self) -> Option<Duration> {
+        std::mem::take(&mut self.state.lock().poisoned).then(|| self.born.elapsed())
     }
 
     /// Has the worker leave once it was idle for so long.

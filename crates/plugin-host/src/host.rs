@@ -206,6 +206,12 @@ impl Drop for PluginHost {
     }
 }
 
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.announcer.end();
+    }
+}
+
 impl Core {
     /// Sleeps; false when the host was shut down.
     pub(crate) fn sleep(&self, time: Duration) -> bool {

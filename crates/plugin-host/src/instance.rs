@@ -256,6 +256,10 @@ impl Shared {
         if let Some(worker) = slot.newest.as_ref().filter(|worker| worker.takes_calls()) {
             return Ok(Next::Worker(Arc::clone(worker)));
         }
+        if let Some(lifetime) = slot.newest.as_ref().and_then(|worker| worker.take_poisoned()) {
+            slot.breaker.poisoned(now, lifetime, &self.spec.limits);
+            slot.last_error = Some("a call left the plugin in an unknown state; its worker is replaced".into());
+        }
         let wait = slot.breaker.wait(now);
         if !wait.is_zero() {
             if let Some(mut error) = slot.not_opened.clone() {
