@@ -17,6 +17,9 @@ pub(super) fn enter() -> io::Result<OwnedFd> {
     rustix::thread::set_no_new_privs(true)?;
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
     close_inherited()?;
+    // When memory runs out the kernel takes this process and not the server. Where there is no /proc
+    // to say so in, it takes whichever is the largest.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     // The plugin may read its standard input; it must not read our messages there.
     let control = rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3)?;
     rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
