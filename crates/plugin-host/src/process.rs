@@ -3,7 +3,6 @@
 //! The kernel kills a worker when the *thread* that started it ends. So all are started by one
 //! thread that lives as long as the process: [`spawn`] hands it the work.
 
-use std::ffi::OsString;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -126,10 +125,9 @@ pub(crate) fn spawn(command: &WorkerCommand, instance: &str) -> io::Result<Start
 
 fn spawn_here(command: &WorkerCommand, instance: &str) -> io::Result<Started> {
     let (control, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    let mut name = OsString::from("larder plugin-host ");
-    name.push(instance);
     let mut child = Command::new(&command.program);
-    child.arg0(name).args(&command.args).arg(instance);
+    // Lists of processes show `larder plugin-host <instance>`, not the link that it was started from.
+    child.arg0("larder").args(&command.args).arg(instance);
     child.env_clear().envs(ENVIRONMENT.iter().filter_map(|key| Some((key, std::env::var_os(key)?))));
     child.envs(command.env.iter().map(|(key, value)| (key, value)));
     child.stdin(Stdio::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
