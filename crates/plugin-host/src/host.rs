@@ -79,6 +79,8 @@ pub(crate) struct Core {
     options: HostOptions,
     store: Store,
     eyes: Mutex<Eyes>,
+    /// Why the last look failed.
+    look_failure: Mutex<Option<String>>,
     state: Mutex<State>,
     /// A load ended, or the host is shutting down.
     changed: Condvar,
@@ -115,6 +117,7 @@ impl PluginHost {
             options,
             store,
             eyes: Mutex::default(),
+            look_failure: Mutex::default(),
             state: Mutex::default(),
             changed: Condvar::new(),
             published: RwLock::new(Arc::new([])),
@@ -262,10 +265,11 @@ impl Core {
                 Ok(found) => found,
                 Err(error) => {
                     // What serves goes on; the next look may work.
-                    tracing::warn!("cannot look at the plugin folder: {error}");
+                    self.note_look(Some(error.to_string()));
                     return true;
                 }
             };
+            self.note_look(None);
             let candidates = eyes.candidates(found, folder, exposure);
             let change = self.forget_missing(&candidates);
             (candidates, change)
@@ -276,6 +280,19 @@ impl Core {
             self.consider(candidate, again);
         }
         is_settled
+    }
+
+    /// Looks are many: their failure is told when it begins, changes or ends.
+    fn note_look(&self, failure: Option<String>) {
+        let mut last = self.look_failure.lock();
+        if *last == failure {
+            return;
+        }
+        match &failure {
+            Some(error) => tracing::warn!("cannot look at the plugin folder: {error}"),
+            None => tracing::info!("the plugin folder can be looked at again"),
+        }
+        *last = failure;
     }
 
     fn forget_missing(&self, candidates: &[Candidate]) -> Change {
