@@ -81,7 +81,7 @@ impl Default for Limits {
             exit_grace: Duration::from_secs(1),
             idle_after: Duration::from_secs(600),
             tick: Duration::from_millis(20),
-            max_message_bytes: 1 << 30,
+            max_message_bytes: 256 << 20,
             max_calls: 64,
             max_datasets: 10_000,
             max_crashes: 3,
