@@ -19,6 +19,9 @@ use crate::sidecar::Sidecar;
 /// A file that did not change for so long is not being written.
 const SETTLED_AGE: Duration = Duration::from_secs(2);
 
+/// Files over the limit that are named; the rest is not.
+const MAX_SURPLUS: usize = 256;
+
 /// A larger sidecar is not read.
 const MAX_SIDECAR: u64 = 1 << 20;
 
@@ -33,7 +36,8 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    fn of(meta: &Metadata) -> Self {
+    /// The state of the file that `meta` is of.
+    pub(crate) fn of(meta: &Metadata) -> Self {
         Self {
             size: meta.size(),
             modified: (meta.mtime(), meta.mtime_nsec()),
@@ -56,6 +60,8 @@ impl Stamp {
 pub(crate) struct Look {
     /// Libraries and sidecars by name.
     pub(crate) files: BTreeMap<String, Stamp>,
+    /// Names of further ones, which are too many to be looked at.
+    pub(crate) surplus: Vec<String>,
     /// Why nothing in the folder may be trusted.
     pub(crate) refusal: Option<String>,
 }
@@ -71,7 +77,7 @@ pub(crate) struct Candidate {
     pub(crate) sidecar: Option<(String, Sidecar)>,
     /// Why it cannot be loaded whatever the library is: the step and the reason.
     pub(crate) problem: Option<(&'static str, String)>,
-    /// The state of its files; another one is another attempt.
+    /// The state of its files, the library's last; another one is another attempt.
     pub(crate) stamps: Vec<Stamp>,
     /// Whether its files are no longer being written.
     pub(crate) is_settled: bool,
@@ -83,19 +89,30 @@ pub(crate) fn look(folder: &Path, exposure: Exposure, max_files: usize) -> io::R
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Look::default()),
         other => other?,
     };
-    let mut files = BTreeMap::new();
+    let mut names = BTreeSet::new();
     for entry in fs::read_dir(folder)? {
         let Ok(name) = entry?.file_name().into_string() else { continue };
-        if name.starts_with('.') || !(name.ends_with(".so") || name.ends_with(".toml")) {
-            continue;
-        }
-        // It may have gone since.
-        let Ok(meta) = fs::symlink_metadata(folder.join(&name)) else { continue };
-        if (meta.is_file() || meta.is_symlink()) && files.len() < max_files {
-            files.insert(name, Stamp::of(&meta));
+        if !name.starts_with('.') && (name.ends_with(".so") || name.ends_with(".toml")) {
+            names.insert(name);
         }
     }
-    Ok(Look { files, refusal: judge(&meta, "the plugin folder", exposure).err() })
+    // By name, so that the same files are left out each time.
+    let (mut files, mut surplus) = (BTreeMap::new(), Vec::new());
+    for name in names {
+        // It may have gone since.
+        let Ok(meta) = fs::symlink_metadata(folder.join(&name)) else { continue };
+        if !(meta.is_file() || meta.is_symlink()) {
+            continue;
+        }
+        if files.len() < max_files {
+            files.insert(name, Stamp::of(&meta));
+        } else if surplus.len() < MAX_SURPLUS {
+            surplus.push(name);
+        } else {
+            break;
+        }
+    }
+    Ok(Look { files, surplus, refusal: judge(&meta, "the plugin folder", exposure).err() })
 }
 
 /// Whether what is written in a file may decide what runs here; a warning where it just may.
@@ -183,6 +200,7 @@ impl Eyes {
             });
         }
         check_names(&mut found);
+        found.extend(look.surplus.iter().map(|file| surplus(file, look.files.len())));
         if let Some(refusal) = &look.refusal {
             found.iter_mut().for_each(|candidate| candidate.problem = Some(("trust", refusal.clone())));
         }
@@ -195,6 +213,19 @@ impl Eyes {
         for (name, stamp) in look.files.iter().filter(|(name, _)| name.ends_with(".toml")) {
             self.sidecars.entry(name.clone()).or_insert_with(|| (*stamp, read_sidecar(&folder.join(name), exposure)));
         }
+    }
+}
+
+/// A file that is not looked at because `limit` others are.
+fn surplus(file: &str, limit: usize) -> Candidate {
+    let reason = format!("the plugin folder holds more than {limit} libraries and sidecars; this one is not looked at");
+    Candidate {
+        name: file.to_owned(),
+        library: file.to_owned(),
+        sidecar: None,
+        problem: Some(("limit", reason)),
+        stamps: Vec::new(),
+        is_settled: true,
     }
 }
 
@@ -281,6 +312,18 @@ mod tests {
         check(&[("libA B.so", "")], &[("libA B.so", "libA B.so", Some("cannot name an instance"))]);
         let expected = [("a", "libb.so", None), ("liba.so", "liba.so", Some("taken by b.toml"))];
         check(&[("liba.so", ""), ("libb.so", ""), ("b.toml", "name = \"a\"")], &expected);
+    }
+
+    #[test]
+    fn files_over_the_limit_are_the_last_by_name_and_are_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        ["libc.so", "liba.so", "d.toml", "libb.so"].into_iter().for_each(|name| write(folder.path(), name, ""));
+        let look = look(folder.path(), Exposure::Loopback, 2).unwrap();
+        assert_eq!(look.files.keys().collect::<Vec<_>>(), ["d.toml", "liba.so"]);
+        let found = Eyes::default().candidates(look, folder.path(), Exposure::Loopback);
+        let over: Vec<_> =
+            found.iter().filter(|c| c.problem.as_ref().is_some_and(|p| p.0 == "limit")).map(|c| &c.name).collect();
+        assert_eq!(over, ["libb.so", "libc.so"]);
     }
 
     #[test]

@@ -112,7 +112,8 @@ pub struct HostOptions {
     pub watch_every: Option<Duration>,
     /// Judges a sidecar's `[policy]` and each `[datasets.NAME]`; its error fails the `sidecar` step.
     pub check_policy: Option<CheckPolicy>,
-    /// Libraries and sidecars that are looked at; further ones are refused.
+    /// Libraries and sidecars that are looked at; further ones, by name, are
+    /// listed as failed.
     pub max_plugins: usize,
     /// Bounds and times of calls.
     pub limits: Limits,

@@ -35,7 +35,7 @@ impl PluginState {
 /// One thing that was tried on the way to a serving plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What was tried: `sidecar`, `trust`, `copy`, `elf`, `load`, `open`, `datasets`.
+    /// What was tried: `limit`, `name`, `sidecar`, `trust`, `copy`, `elf`, `load`, `open`, `datasets`.
     pub name: String,
     /// Whether it worked.
     pub ok: bool,
