@@ -110,7 +110,7 @@ impl Loader<'_> {
                 return None;
             }
         };
-        match self.store.put(&mut file, &candidate.library) {
+        match self.store.put(&mut file, &candidate.library, candidate.stamps.last()) {
             Ok(stored) => {
                 attempt.sha256 = stored.sha256().to_owned();
                 attempt.pass("copy", format!("sha256 {}", stored.sha256()));

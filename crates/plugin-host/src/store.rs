@@ -15,6 +15,8 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+use crate::discover::Stamp;
+
 /// Bytes copied at a time.
 const CHUNK: usize = 256 * 1024;
 
@@ -83,11 +85,15 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Copies what `source` reads under `name`.
-    pub(crate) fn put(&self, source: &mut File, name: &str) -> io::Result<Arc<StoredLibrary>> {
+    /// Copies what `source` reads under `name`. The file must be as it was `seen`, before and after:
+    /// a copy of one that is being overwritten is neither the old nor the new one.
+    pub(crate) fn put(&self, source: &mut File, name: &str, seen: Option<&Stamp>) -> io::Result<Arc<StoredLibrary>> {
+        let seen = seen.copied().unwrap_or(Stamp::of(&source.metadata()?));
+        check_unchanged(source, seen)?;
         let number = self.inner.next_temporary.fetch_add(1, Ordering::Relaxed);
         let temporary = Temporary(self.inner.folder.join(format!(".incoming-{number}")));
         let sha256 = copy(source, &temporary.0)?;
+        check_unchanged(source, seen)?;
         let key = (sha256.clone(), name.to_owned());
         let mut copies = self.inner.copies.lock();
         if let Some(copy) = copies.get(&key).and_then(Weak::upgrade) {
@@ -110,6 +116,13 @@ impl Drop for Temporary {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
     }
+}
+
+fn check_unchanged(source: &File, seen: Stamp) -> io::Result<()> {
+    if Stamp::of(&source.metadata()?) == seen {
+        return Ok(());
+    }
+    Err(io::Error::other("the library is being written; it is tried again when it has come to rest"))
 }
 
 fn copy(source: &mut File, to: &Path) -> io::Result<String> {
@@ -145,7 +158,7 @@ mod tests {
     fn put(store: &Store, folder: &Path, bytes: &[u8]) -> Arc<StoredLibrary> {
         let path = folder.join("dropped");
         fs::write(&path, bytes).unwrap();
-        store.put(&mut File::open(path).unwrap(), "liba.so").unwrap()
+        store.put(&mut File::open(path).unwrap(), "liba.so", None).unwrap()
     }
 
     #[test]
@@ -165,6 +178,20 @@ mod tests {
         assert!(!path.exists());
         assert!(!path.parent().unwrap().exists());
         assert!(other.path().exists());
+    }
+
+    #[test]
+    fn a_library_that_is_not_as_it_was_seen_is_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap();
+        let path = folder.path().join("dropped");
+        fs::write(&path, "abc").unwrap();
+        let seen = Stamp::of(&fs::metadata(&path).unwrap());
+        assert!(store.put(&mut File::open(&path).unwrap(), "liba.so", Some(&seen)).is_ok());
+        fs::write(&path, "abcd").unwrap();
+        let error = store.put(&mut File::open(&path).unwrap(), "liba.so", Some(&seen)).unwrap_err();
+        assert!(error.to_string().contains("is being written"), "{error}");
+        assert_eq!(fs::read_dir(folder.path().join("store")).unwrap().count(), 0);
     }
 
     #[test]
