@@ -30,6 +30,8 @@ pub(crate) enum ControlError {
     Closed,
     #[error("the other end does not read its control socket")]
     Full,
+    #[error("an earlier message was cut short")]
+    Cut,
     #[error("the other end sent descriptors that nobody asked for")]
     Unasked,
     #[error("the control socket failed")]
@@ -52,28 +54,50 @@ impl From<Errno> for ControlError {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     socket: Arc<OwnedFd>,
-    turn: Mutex<()>,
+    /// Whether a message was cut short: what came after it would be read as its rest.
+    is_cut: Mutex<bool>,
 }
 
 impl Outbox {
     pub(crate) fn new(socket: Arc<OwnedFd>) -> Self {
-        Self { socket, turn: Mutex::new(()) }
+        Self { socket, is_cut: Mutex::new(false) }
     }
 
-    /// As [`send`], without mixing the bytes of two threads.
+    /// Sends one message, with a descriptor if there is one, without mixing the bytes of two threads.
+    /// What cannot be sent within the socket's time-out is an error, after which the socket is of no
+    /// more use.
     pub(crate) fn send<T: Serialize>(
         &self,
         message: &T,
         descriptor: Option<BorrowedFd<'_>>,
     ) -> Result<(), ControlError> {
-        let _turn = self.turn.lock();
-        send(&self.socket, message, descriptor)
+        self.send_while(message, descriptor, || false)
+    }
+
+    /// As [`send`](Self::send); at each time-out `go_on` says whether to wait for another one.
+    pub(crate) fn send_while<T: Serialize>(
+        &self,
+        message: &T,
+        descriptor: Option<BorrowedFd<'_>>,
+        go_on: impl Fn() -> bool,
+    ) -> Result<(), ControlError> {
+        let mut is_cut = self.is_cut.lock();
+        if *is_cut {
+            return Err(ControlError::Cut);
+        }
+        let sent = send(&self.socket, message, descriptor, go_on);
+        // A message that cannot be encoded has not been begun.
+        *is_cut = matches!(sent, Err(ControlError::Full | ControlError::Io(_)));
+        sent
     }
 }
 
-/// Sends one message, with a descriptor if there is one. What cannot be sent within the socket's
-/// time-out is an error, after which the socket is of no more use.
-fn send<T: Serialize>(socket: impl AsFd, message: &T, descriptor: Option<BorrowedFd<'_>>) -> Result<(), ControlError> {
+fn send<T: Serialize>(
+    socket: impl AsFd,
+    message: &T,
+    descriptor: Option<BorrowedFd<'_>>,
+    go_on: impl Fn() -> bool,
+) -> Result<(), ControlError> {
     let body = encode(message)?;
     let mut bytes = Vec::with_capacity(4 + body.len());
     bytes.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -92,6 +116,7 @@ fn send<T: Serialize>(socket: impl AsFd, message: &T, descriptor: Option<Borrowe
                 ancillary.clear();
             }
             Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) if go_on() => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -177,9 +202,9 @@ mod tests {
         let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         let (lane, other_end) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-        send(&near, &ToWorker::Cancel { call: 1 }, None).unwrap();
-        send(&near, &ToWorker::NewLane, Some(lane.as_fd())).unwrap();
-        send(&near, &ToWorker::Cancel { call: 2 }, None).unwrap();
+        send(&near, &ToWorker::Cancel { call: 1 }, None, || false).unwrap();
+        send(&near, &ToWorker::NewLane, Some(lane.as_fd()), || false).unwrap();
+        send(&near, &ToWorker::Cancel { call: 2 }, None, || false).unwrap();
         drop((near, lane));
 
         let mut inbox = Inbox::with_descriptors();
@@ -201,13 +226,39 @@ mod tests {
         let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
         let (given, other_end) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
-        send(&near, &ToWorker::NewLane, Some(given.as_fd())).unwrap();
+        send(&near, &ToWorker::NewLane, Some(given.as_fd()), || false).unwrap();
         drop(given);
         let mut inbox = Inbox::without_descriptors();
         assert!(matches!(inbox.receive(&far, RecvFlags::empty()), Err(ControlError::Unasked)));
         assert!(inbox.descriptor().is_none());
         // Nobody holds it any more.
         assert_eq!(rustix::io::read(&other_end, &mut [0; 1]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_long_message_is_waited_for_and_after_one_that_was_cut_nothing_is_sent() {
+        use rustix::net::sockopt::{Timeout, set_socket_timeout};
+        let (near, far) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        set_socket_timeout(&near, Timeout::Send, Some(std::time::Duration::from_millis(1))).unwrap();
+        let outbox = Outbox::new(Arc::new(near));
+        let long = "x".repeat(4 << 20);
+        let waits = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            // Reads only once the sender has had to wait.
+            scope.spawn(|| {
+                let mut inbox = Inbox::without_descriptors();
+                while waits.load(std::sync::atomic::Ordering::Acquire) == 0 {
+                    std::thread::yield_now();
+                }
+                while inbox.next::<String>().unwrap().is_none() {
+                    inbox.receive(&far, RecvFlags::empty()).unwrap();
+                }
+            });
+            let go_on = || waits.fetch_add(1, std::sync::atomic::Ordering::Release) < u32::MAX;
+            outbox.send_while(&long, None, go_on).unwrap();
+        });
+        assert!(matches!(outbox.send(&long, None), Err(ControlError::Full)));
+        assert!(matches!(outbox.send(&"short", None), Err(ControlError::Cut)));
     }
 
     #[test]

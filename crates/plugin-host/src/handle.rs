@@ -19,7 +19,7 @@ use parking_lot::{Condvar, Mutex};
 use plugin_sdk::{Context, ErrorCode, Result, SourceError};
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::control::Outbox;
+use crate::control::{ControlError, Outbox};
 use crate::lane::Lane;
 use crate::options::Limits;
 use crate::protocol::ToWorker;
@@ -204,9 +204,10 @@ impl WorkerHandle {
         }
         state.ladders.insert(call, Instant::now() + self.limits.cancel_grace);
         drop(state);
-        if let Some(outbox) = self.outbox.get() {
-            // A worker that does not read its control socket does not answer either: it is killed.
-            let _ = outbox.send(&ToWorker::Cancel { call }, None);
+        if let Some(outbox) = self.outbox.get()
+            && let Err(error) = outbox.send(&ToWorker::Cancel { call }, None)
+        {
+            self.note_unsent(&error);
         }
         self.wake();
     }
@@ -238,7 +239,8 @@ impl WorkerHandle {
         let (lane, theirs) =
             Lane::pair(self.limits.tick, self.limits.max_message_bytes).map_err(|error| failed(&error))?;
         let outbox = self.outbox.get().ok_or_else(|| failed(&"it has not started"))?;
-        if outbox.send(&ToWorker::NewLane, Some(theirs.as_fd())).is_err() {
+        if let Err(error) = outbox.send(&ToWorker::NewLane, Some(theirs.as_fd())) {
+            self.note_unsent(&error);
             return Err(self.failed(ctx));
         }
         Ok(lane)
@@ -267,6 +269,15 @@ impl WorkerHandle {
             }
             let left = ctx.remaining().unwrap_or(self.limits.tick).min(self.limits.tick);
             self.changed.wait_for(&mut state, left.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    /// A control message could not be sent. A worker that closed its socket is on its way out and is
+    /// waited for; one that did not take a message would misread all that follow.
+    pub(crate) fn note_unsent(&self, error: &ControlError) {
+        if !matches!(error, ControlError::Closed) {
+            tracing::debug!(instance = &*self.instance, "a control message was not sent: {error}");
+            self.break_off("did not take a control message");
         }
     }
 

@@ -133,8 +133,17 @@ impl<'a> Keeper<'a> {
             timeout_ms: u64::try_from(self.handle.limits.open_timeout.as_millis()).unwrap_or(u64::MAX),
             memory_limit: order.command.memory_limit,
         };
-        if let Err(error) = outbox.send(&ToWorker::Open(open), None) {
-            tracing::debug!(instance = &*self.handle.instance, "the worker did not take its order: {error}");
+        // The worker reads it once it runs, which on a busy machine takes longer than a tick; a long
+        // configuration does not fit into the socket until then.
+        let go_on = || Instant::now() < self.open_until && !self.handle.state.lock().draining;
+        match outbox.send_while(&ToWorker::Open(open), None, go_on) {
+            Ok(()) => {}
+            Err(ControlError::Protocol(error)) => {
+                let error = SourceError::invalid_config(format!("the configuration cannot be sent: {error}"));
+                self.verdict.get_or_insert(Cause::NotOpened { step: "open".into(), error });
+                self.handle.break_off("was not told what to load");
+            }
+            Err(error) => self.handle.note_unsent(&error),
         }
     }
 
