@@ -287,6 +287,12 @@ impl WorkerHandle {
         self.wake();
     }
 
+    /// Whether the worker has no calls and will get none.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        let state = self.state.lock();
+        state.draining && state.calls.is_empty()
+    }
+
     /// Takes no more calls, and has the worker leave after the last one.
     pub(crate) fn drain(&self) {
         self.state.lock().draining = true;

@@ -135,7 +135,7 @@ impl<'a> Keeper<'a> {
         };
         // The worker reads it once it runs, which on a busy machine takes longer than a tick; a long
         // configuration does not fit into the socket until then.
-        let go_on = || Instant::now() < self.open_until && !self.handle.state.lock().draining;
+        let go_on = || Instant::now() < self.open_until && !self.handle.is_unwanted();
         match outbox.send_while(&ToWorker::Open(open), None, go_on) {
             Ok(()) => {}
             Err(ControlError::Protocol(error)) => {
@@ -143,6 +143,8 @@ impl<'a> Keeper<'a> {
                 self.verdict.get_or_insert(Cause::NotOpened { step: "open".into(), error });
                 self.handle.break_off("was not told what to load");
             }
+            // It is told to leave, and killed as it does not hear that.
+            Err(_) if self.handle.is_unwanted() => {}
             Err(error) => self.handle.note_unsent(&error),
         }
     }
