@@ -9,7 +9,7 @@ use crate::report::{line, median};
 use crate::server::Server;
 
 /// Turns; each measures every contender once.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const TARGET: &str = "/api/v1/datasets/sector_analysis/rows?adoption_rate=gte.70&order=avg_roi.desc&limit=5";
 
 struct Contender<'a> {
@@ -45,15 +45,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
             contender.p99s.push(p99);
         }
     }
-    let rates: Vec<f64> = contenders.iter_mut().map(|c| median(&mut c.rates)).collect();
-    for (contender, rate) in contenders.iter_mut().zip(&rates) {
-        println!("{:<58} {rate:>9.0} requests/s, p99 {:.2} ms", contender.of, median(&mut contender.p99s));
+    for contender in &contenders {
+        let (rate, p99) = (median(&mut contender.rates.clone()), median(&mut contender.p99s.clone()));
+        println!("{:<58} {rate:>9.0} requests/s, p99 {p99:.2} ms", contender.of);
     }
-    line("cached hit of constant bytes", format!("{:.3}", rates[1] / rates[0]), ">= 0.85");
-    line("cached hit, zstd, of constant bytes", format!("{:.3}", rates[2] / rates[0]), ">= 0.85");
-    line("304 of constant bytes", format!("{:.3}", rates[4] / rates[3]), "-");
-    line("304 of a cached hit", format!("{:.3}", rates[4] / rates[1]), ">= 1 (no slower)");
+    let [constant, hit, zstd_hit, constant_304, hit_304] = &contenders;
+    line("cached hit of constant bytes", ratio(hit, constant), ">= 0.85");
+    line("cached hit, zstd, of constant bytes", ratio(zstd_hit, constant), ">= 0.85");
+    line("304 of constant bytes' 304", ratio(hit_304, constant_304), ">= 0.85");
+    line("304 of a cached hit", ratio(hit_304, hit), ">= 1 (no slower)");
     Ok(())
+}
+
+/// The middle of the rounds' ratios: what else the machine does in a round strikes both.
+fn ratio(of: &Contender<'_>, to: &Contender<'_>) -> String {
+    let mut ratios: Vec<f64> = of.rates.iter().zip(&to.rates).map(|(of, to)| of / to).collect();
+    format!("{:.3}", median(&mut ratios))
 }
 
 fn contender(url: String, headers: &[String], of: &'static str) -> Contender<'static> {
