@@ -127,6 +127,11 @@ impl Catalog {
             tracing::warn!(source = %handle.name, dataset = %offered.name, "dataset left out: its name is taken twice over");
             return;
         };
+        if *name != *offered.name && !previous.datasets.contains_key(&name) {
+            tracing::warn!(source = %handle.name, dataset = %offered.name,
+                "dataset '{}' of source '{}' is served as '{name}': a source before it by name offers one too",
+                offered.name, handle.name);
+        }
         let schema = match &offered.schema {
             Ok(schema) => Arc::clone(schema),
             Err(error) => {

@@ -230,7 +230,25 @@ where
     N: AsRef<str>,
     V: AsRef<str>,
 {
-    BoundQuery::bind(&Query::from_pairs(pairs, rules)?, schema, &rules.limits)
+    let query = Query::from_pairs(pairs, rules).map_err(|error| meant(error, schema, rules))?;
+    BoundQuery::bind(&query, schema, &rules.limits)
+}
+
+/// A parameter without an operator that is no column either may be a mistyped one of another kind.
+fn meant(error: QueryError, schema: &SchemaRef, rules: &Rules) -> QueryError {
+    if error.kind() != QueryErrorKind::MissingOperator || schema.field_with_name(error.parameter()).is_ok() {
+        return error;
+    }
+    let others = ["select", "order", "limit", "offset", "and", "or"].into_iter();
+    let others = others.chain(rules.reserved.iter().map(String::as_str));
+    let columns = schema.fields().iter().map(|field| field.name().as_str());
+    match crate::error::closest(error.parameter(), others.chain(columns)) {
+        Some(close) => {
+            let hint = format!("did you mean '{close}'?");
+            error.with_hint(hint)
+        }
+        None => error,
+    }
 }
 
 #[cfg(test)]

@@ -50,7 +50,15 @@ pub async fn reload(state: Data<AppState>) -> Result<Json<PluginList>, Problem> 
 
 /// The plugins as clients see them: one counts as loaded once its datasets are served.
 fn shown(state: &AppState, mut statuses: Vec<PluginStatus>) -> PluginList {
+    let catalog = state.pipeline.catalog();
     for status in &mut statuses {
+        // What it offers now, which may be more than when it was loaded.
+        let offered = catalog.datasets().filter(|dataset| *dataset.source_name == *status.name);
+        let offered: Vec<_> =
+            offered.map(|d| plugin_sdk::Dataset::new(d.source_dataset.clone(), d.description.clone())).collect();
+        if !offered.is_empty() {
+            status.datasets = offered;
+        }
         if status.state == PluginState::Loaded && !state.pipeline.serves(&status.name) {
             status.state = PluginState::Starting;
         }
