@@ -37,6 +37,10 @@
 
 mod key;
 
+mod codec;
+mod persist;
+mod tier;
+
 mod clock;
 mod origin;
 mod stamps;
@@ -61,6 +65,7 @@ mod error;
 pub use cache::Cache;
 pub use cancel::CancelSignal;
 pub use clock::{Clock, ManualClock, Moment};
+pub use codec::Codec;
 pub use config::{Builder, Config};
 pub use entry::{Hit, Item, Stored};
 pub use error::{Error, LoadError};
@@ -68,5 +73,9 @@ pub use key::{Key, Namespace};
 pub use load::{How, LoadContext, LoadOptions, Loaded};
 pub use observer::{Departure, LoadOutcome, LoadReport, Observer};
 pub use origin::Origin;
+pub use persist::{MessagePack, Persist, PersistError};
 pub use stamps::Stamps;
 pub use stats::Stats;
+pub use tier::{
+    ByteTier, Change, Encode, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, Usage, Write,
+};

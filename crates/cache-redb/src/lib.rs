@@ -1,0 +1,2 @@
+//! The disk tier of the cache.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The attribute macro of smart-cache.
+#![forbid(unsafe_code)]

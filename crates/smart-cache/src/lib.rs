@@ -1,0 +1,2 @@
+//! `#[smart_cache]`: functions that remember their results.
+#![forbid(unsafe_code)]
