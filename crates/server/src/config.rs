@@ -5,267 +5,21 @@
 //! and [`Config`] is made of them once, so that an error can say where a bad value came from and
 //! `larder config` can print what is in force.
 
+mod error;
+mod layers;
+mod settings;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use bytesize::ByteSize;
+use cache_core::Codec;
 use pipeline::{Mode, Policy, PolicyOverrides};
 
-/// One setting: its name in the file (`LARDER_<NAME>` in the environment, `--<name>` as a flag).
-pub struct Setting {
-    /// Name, in snake case.
-    pub name: &'static str,
-    /// Text of the default; `""` for none.
-    pub default: &'static str,
-    /// One line for people.
-    pub help: &'static str,
-}
-
-const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
-    Setting { name, default, help }
-}
-
-/// Every setting there is.
-pub const SETTINGS: &[Setting] = &[
-    setting("listen", "127.0.0.1:8080", "address and port to listen on"),
-    setting("home", ".larder", "folder that the server writes to"),
-    setting("plugins", "", "folder of plugin libraries; <home>/plugins when not set"),
-    setting("data", "data", "root folder of the bundled files source"),
-    setting("insecure", "false", "listen on an address that is not loopback, without keys and TLS"),
-    setting("allowed_hosts", "", "further host names that requests may name, separated by commas"),
-    setting("log", "info,actix_server=warn", "log filter, such as info or server=debug,info"),
-    setting("log_format", "text", "text or json"),
-    setting("workers", "0", "threads that serve requests; 0 = one a core"),
-    setting("max_rows", "1000000", "the most rows of one answer"),
-    setting("max_answer_bytes", "256 MiB", "the longest answer, before compression"),
-    setting("max_body_bytes", "1 MiB", "the largest request body"),
-    setting("max_connections", "10000", "connections served at a time by each worker"),
-    setting("tables_max_bytes", "512 MiB", "memory for cached tables and results"),
-    setting("bodies_max_bytes", "128 MiB", "memory for cached encoded bodies"),
-    setting("ttl", "1h", "how long data is served before it is loaded again"),
-    setting("load_timeout", "60s", "how long a load may take"),
-    setting("max_bytes", "", "the largest table that is kept whole; a quarter of tables_max_bytes when not set"),
-    setting("mode", "auto", "table, query or auto: what is kept of a dataset"),
-    setting("concurrent_scans", "16", "scans of sources at a time"),
-    setting("request_timeout", "60s", "how long a request may wait for its data"),
-    setting("shutdown_timeout", "30s", "how long open requests may take after SIGTERM"),
-];
-
-/// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// Built in.
-    Default,
-    /// The configuration file.
-    File,
-    /// `LARDER_*`.
-    Environment,
-    /// The command line.
-    Flag,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Default => "default",
-            Self::File => "file",
-            Self::Environment => "environment",
-            Self::Flag => "flag",
-        })
-    }
-}
-
-/// A configuration that makes no sense.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("read the configuration file {path}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML.
-    #[error("parse the configuration file {path}: {message}")]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Why, with the line.
-        message: String,
-    },
-    /// A name that is no setting.
-    #[error("configure '{name}' ({origin}): there is no such setting{}", hint(.suggestion))]
-    Unknown {
-        /// The name.
-        name: String,
-        /// Where it stands.
-        origin: Origin,
-        /// What may have been meant.
-        suggestion: Option<String>,
-    },
-    /// A value that the setting cannot take.
-    #[error("configure {name} = '{value}' ({origin}): {reason}")]
-    Value {
-        /// The setting.
-        name: String,
-        /// The value.
-        value: String,
-        /// Where it stands.
-        origin: Origin,
-        /// Why not.
-        reason: String,
-    },
-}
-
-fn hint(suggestion: &Option<String>) -> String {
-    suggestion.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
-}
-
-/// The text of every setting and where it came from.
-#[derive(Debug, Clone)]
-pub struct Layers {
-    values: BTreeMap<&'static str, (String, Origin)>,
-    datasets: BTreeMap<String, PolicyOverrides>,
-    unknown_environment: Vec<String>,
-    file: Option<PathBuf>,
-}
-
-impl Layers {
-    /// Defaults, then `file` (by default `larder.toml`, if it is there), then `environment`, then
-    /// `flags`.
-    ///
-    /// # Errors
-    /// A file that cannot be read or parsed, or a name that is no setting.
-    pub fn collect(
-        file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
-        flags: impl Iterator<Item = (&'static str, String)>,
-    ) -> Result<Self, ConfigError> {
-        let values = SETTINGS.iter().map(|s| (s.name, (s.default.to_owned(), Origin::Default))).collect();
-        let mut layers = Self { values, datasets: BTreeMap::new(), unknown_environment: Vec::new(), file: None };
-        match file {
-            Some(path) => layers.read(path)?,
-            None if Path::new("larder.toml").exists() => layers.read(Path::new("larder.toml"))?,
-            None => {}
-        }
-        for (name, value) in environment {
-            let Some(name) = name.strip_prefix("LARDER_") else { continue };
-            let name = name.to_ascii_lowercase();
-            match SETTINGS.iter().any(|s| s.name == name) {
-                true => layers.set(&name, value, Origin::Environment)?,
-                // These two belong to the command line.
-                false if matches!(name.as_str(), "url" | "config") => {}
-                false => layers.unknown_environment.push(format!("LARDER_{}", name.to_ascii_uppercase())),
-            }
-        }
-        for (name, value) in flags {
-            layers.set(name, value, Origin::Flag)?;
-        }
-        Ok(layers)
-    }
-
-    fn read(&mut self, path: &Path) -> Result<(), ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let parse = |message: String| ConfigError::Parse { path: path.to_owned(), message };
-        self.file = Some(path.to_owned());
-        let table: toml::Table = toml::from_str(&text).map_err(|e| parse(e.to_string()))?;
-        for (name, value) in table {
-            match value {
-                toml::Value::Table(datasets) if name == "datasets" => {
-                    for (dataset, policy) in datasets {
-                        let policy = policy
-                            .try_into()
-                            .map_err(|e: toml::de::Error| parse(format!("[datasets.{dataset}]: {}", e.message())))?;
-                        self.datasets.insert(dataset, policy);
-                    }
-                }
-                value => self.set(&name, text_of(value), Origin::File)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, name: &str, value: String, origin: Origin) -> Result<(), ConfigError> {
-        let Some(setting) = SETTINGS.iter().find(|s| s.name == name) else {
-            let close = SETTINGS
-                .iter()
-                .map(|s| (strsim::jaro_winkler(s.name, name), s.name))
-                .max_by(|a, b| a.0.total_cmp(&b.0))
-                .filter(|(score, _)| *score > 0.8);
-            let suggestion = close.map(|(_, name)| name.to_owned());
-            return Err(ConfigError::Unknown { name: name.to_owned(), origin, suggestion });
-        };
-        self.values.insert(setting.name, (value, origin));
-        Ok(())
-    }
-
-    /// Every setting: name, text in force, origin.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, &str, Origin)> {
-        SETTINGS.iter().filter_map(|setting| {
-            let (value, origin) = self.values.get(setting.name)?;
-            Some((setting, value.as_str(), *origin))
-        })
-    }
-
-    /// The configuration file that was read.
-    pub fn file(&self) -> Option<&Path> {
-        self.file.as_deref()
-    }
-
-    /// Variables `LARDER_*` that are no setting. They may be somebody else's, so they are only told.
-    pub fn unknown_environment(&self) -> &[String] {
-        &self.unknown_environment
-    }
-
-    /// The text of a setting, `""` when it has none.
-    pub fn text(&self, name: &'static str) -> &str {
-        self.values.get(name).map_or("", |(value, _)| value)
-    }
-
-    fn bad(&self, name: &'static str, reason: impl fmt::Display) -> ConfigError {
-        let (value, origin) = self.values.get(name).cloned().unwrap_or((String::new(), Origin::Default));
-        ConfigError::Value { name: name.to_owned(), value, origin, reason: reason.to_string() }
-    }
-
-    fn parse<T: FromStr>(&self, name: &'static str, what: &str) -> Result<T, ConfigError> {
-        self.text(name).trim().parse().map_err(|_| self.bad(name, format!("expected {what}")))
-    }
-
-    fn duration(&self, name: &'static str) -> Result<Duration, ConfigError> {
-        match humantime::parse_duration(self.text(name)) {
-            Ok(duration) if !duration.is_zero() => Ok(duration),
-            _ => Err(self.bad(name, "expected a duration above zero, such as 90s or 1h")),
-        }
-    }
-
-    fn bytes(&self, name: &'static str) -> Result<u64, ConfigError> {
-        match self.text(name).parse::<ByteSize>() {
-            Ok(size) if size.as_u64() > 0 => Ok(size.as_u64()),
-            _ => Err(self.bad(name, "expected a size above zero, such as 64 MiB")),
-        }
-    }
-}
-
-/// A value of the file as the text that a flag would have. Lists are joined with commas.
-fn text_of(value: toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => text,
-        toml::Value::Array(items) => items.into_iter().map(text_of).collect::<Vec<_>>().join(","),
-        toml::Value::Integer(number) => number.to_string(),
-        toml::Value::Float(number) => number.to_string(),
-        toml::Value::Boolean(truth) => truth.to_string(),
-        toml::Value::Datetime(time) => time.to_string(),
-        // No setting takes a table, so its text is refused with the name of the setting.
-        toml::Value::Table(_) => "a table".to_owned(),
-    }
-}
+pub use error::{ConfigError, Origin};
+pub use layers::Layers;
+pub use settings::{SETTINGS, Setting};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,6 +63,16 @@ pub struct Config {
     pub tables_max_bytes: u64,
     /// Memory for bodies.
     pub bodies_max_bytes: u64,
+    /// Whether the cache is kept on disk as well.
+    pub persist: bool,
+    /// Where the cache on disk is.
+    pub cache_dir: PathBuf,
+    /// Disk space for what is cached.
+    pub disk_max_bytes: u64,
+    /// How the cache on disk is compressed.
+    pub compression: Codec,
+    /// Background loads at a time, for each cache.
+    pub refresh_workers: usize,
     /// The policy of a dataset that has none of its own.
     pub policy: Policy,
     /// Policies of single datasets.
@@ -361,7 +125,6 @@ impl Config {
         }
         Ok(Self {
             listen,
-            home,
             plugins,
             data: PathBuf::from(layers.text("data")),
             insecure,
@@ -379,11 +142,20 @@ impl Config {
             max_connections: above_zero(layers, "max_connections")? as usize,
             tables_max_bytes,
             bodies_max_bytes: layers.bytes("bodies_max_bytes")?,
+            persist: layers.parse("persist", "true or false")?,
+            cache_dir: match layers.text("cache_dir") {
+                "" => home.join("cache"),
+                given => PathBuf::from(given),
+            },
+            disk_max_bytes: layers.bytes("disk_max_bytes")?,
+            compression: layers.parse("compression", "zstd, gzip or none")?,
+            refresh_workers: above_zero(layers, "refresh_workers")? as usize,
             policy: policy(layers, tables_max_bytes)?,
             datasets: layers.datasets.clone(),
             concurrent_scans: above_zero(layers, "concurrent_scans")? as usize,
             request_timeout: layers.duration("request_timeout")?,
             shutdown_timeout: layers.duration("shutdown_timeout")?,
+            home,
         })
     }
 }
@@ -418,6 +190,8 @@ fn list(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn layers(file: &str, environment: &[(&str, &str)], flags: &[(&'static str, &str)]) -> Result<Layers, ConfigError> {
@@ -455,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn the_cache_on_disk_is_in_the_home_unless_it_is_put_elsewhere() {
+        let resolve = |flags: &[_]| Config::resolve(&layers("", &[], flags).unwrap()).unwrap();
+        let config = resolve(&[("home", "/srv/larder")]);
+        assert_eq!((config.persist, config.cache_dir), (true, "/srv/larder/cache".into()));
+        assert_eq!((config.disk_max_bytes, config.compression), (4 << 30, Codec::Zstd));
+        let config = resolve(&[("cache_dir", "/fast"), ("compression", "none"), ("persist", "false")]);
+        assert_eq!((config.persist, config.cache_dir, config.compression), (false, "/fast".into(), Codec::None));
+    }
+
+    #[test]
     fn a_dataset_may_have_a_policy_in_the_file() {
         let layers = layers("[datasets.sales]\nttl = \"5s\"\nmode = \"query\"", &[], &[]).unwrap();
         let config = Config::resolve(&layers).unwrap();
@@ -479,6 +263,10 @@ mod tests {
         check_error("", &[("max_bytes", "1 TiB")], "nine tenths");
         check_error("[datasets.t]\nmax_bytes = \"1 TiB\"", &[], "datasets.t.max_bytes");
         check_error("[datasets.t]\nttl = \"5s\"\nmood = 1", &[], "[datasets.t]");
+        check_error("compression = \"lz4\"", &[], "configure compression = 'lz4' (file): expected zstd, gzip or none");
+        check_error("", &[("persist", "yes")], "configure persist = 'yes' (flag): expected true or false");
+        check_error("disk_max_bytes = 0", &[], "configure disk_max_bytes = '0' (file): expected a size above zero");
+        check_error("refresh_workers = 0", &[], "expected a number above zero");
         check_error("ttl = ", &[], "parse the configuration file");
     }
 }

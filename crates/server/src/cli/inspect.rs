@@ -69,6 +69,7 @@ pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
         // What follows from other settings or from the machine is shown as it came out.
         let value = match setting.name {
             "plugins" => config.plugins.display().to_string(),
+            "cache_dir" => config.cache_dir.display().to_string(),
             "workers" => config.workers.to_string(),
             "max_bytes" => ByteSize(config.policy.max_bytes).to_string(),
             _ if text.is_empty() => "-".to_owned(),

@@ -1,0 +1,76 @@
+//! A configuration that makes no sense, and where it was said.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The configuration file.
+    File,
+    /// `LARDER_*`.
+    Environment,
+    /// The command line.
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+        })
+    }
+}
+
+/// A configuration that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("read the configuration file {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("parse the configuration file {path}: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Why, with the line.
+        message: String,
+    },
+    /// A name that is no setting.
+    #[error("configure '{name}' ({origin}): there is no such setting{}", hint(.suggestion))]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Where it stands.
+        origin: Origin,
+        /// What may have been meant.
+        suggestion: Option<String>,
+    },
+    /// A value that the setting cannot take.
+    #[error("configure {name} = '{value}' ({origin}): {reason}")]
+    Value {
+        /// The setting.
+        name: String,
+        /// The value.
+        value: String,
+        /// Where it stands.
+        origin: Origin,
+        /// Why not.
+        reason: String,
+    },
+}
+
+fn hint(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}

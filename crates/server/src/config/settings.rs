@@ -1,0 +1,50 @@
+//! Every setting there is, with its default and a line of help.
+
+/// One setting: its name in the file (`LARDER_<NAME>` in the environment, `--<name>` as a flag).
+pub struct Setting {
+    /// Name, in snake case.
+    pub name: &'static str,
+    /// Text of the default; `""` for none.
+    pub default: &'static str,
+    /// One line for people.
+    pub help: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { name, default, help }
+}
+
+/// Every setting there is.
+pub const SETTINGS: &[Setting] = &[
+    setting("listen", "127.0.0.1:8080", "address and port to listen on"),
+    setting("home", ".larder", "folder that the server writes to"),
+    setting("plugins", "", "folder of plugin libraries; <home>/plugins when not set"),
+    setting("data", "data", "root folder of the bundled files source"),
+    setting("insecure", "false", "listen on an address that is not loopback, without keys and TLS"),
+    setting("allowed_hosts", "", "further host names that requests may name, separated by commas"),
+    setting("log", "info,actix_server=warn", "log filter, such as info or server=debug,info"),
+    setting("log_format", "text", "text or json"),
+    setting("workers", "0", "threads that serve requests; 0 = one a core"),
+    setting("max_rows", "1000000", "the most rows of one answer"),
+    setting("max_answer_bytes", "256 MiB", "the longest answer, before compression"),
+    setting("max_body_bytes", "1 MiB", "the largest request body"),
+    setting("max_connections", "10000", "connections served at a time by each worker"),
+    setting("tables_max_bytes", "512 MiB", "memory for cached tables and results"),
+    setting("bodies_max_bytes", "128 MiB", "memory for cached encoded bodies"),
+    setting("persist", "true", "keep what is cached on disk as well, for the next start"),
+    setting("cache_dir", "", "folder of the cache on disk; <home>/cache when not set"),
+    setting("disk_max_bytes", "4 GiB", "disk space for what is cached"),
+    setting("compression", "zstd", "how the cache on disk is compressed: zstd, gzip or none"),
+    setting(
+        "refresh_workers",
+        "4",
+        "loads at a time that bring stale data up to date in the background, for each cache",
+    ),
+    setting("ttl", "1h", "how long data is served before it is loaded again"),
+    setting("load_timeout", "60s", "how long a load may take"),
+    setting("max_bytes", "", "the largest table that is kept whole; a quarter of tables_max_bytes when not set"),
+    setting("mode", "auto", "table, query or auto: what is kept of a dataset"),
+    setting("concurrent_scans", "16", "scans of sources at a time"),
+    setting("request_timeout", "60s", "how long a request may wait for its data"),
+    setting("shutdown_timeout", "30s", "how long open requests may take after SIGTERM"),
+];
