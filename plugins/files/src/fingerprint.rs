@@ -8,7 +8,7 @@ use crate::catalog::Entry;
 use crate::source_file::SourceFile;
 
 /// Counted up when the same files come to be read as another table.
-const READER: u32 = 1;
+const READER: u32 = 2;
 
 /// The token of a dataset with these files.
 pub(crate) fn of(entry: &Entry, files: &[SourceFile]) -> Fingerprint {

@@ -9,6 +9,7 @@ mod config;
 mod declared_type;
 mod fingerprint;
 mod format;
+mod guess;
 mod infer;
 mod merge;
 mod readme;

@@ -1,7 +1,8 @@
 //! The schema of a dataset, from those of its files and what was declared.
 //!
 //! Columns are matched by name and keep the order in which they were first seen; one that a file
-//! lacks is nullable, and null in that file's rows.
+//! lacks is nullable, and null in that file's rows. Types that were told from values are told anew from
+//! the values of all files; types that files store are widened, or do not go together.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,27 +11,30 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, Tim
 use plugin_sdk::{Result, SourceError};
 
 use crate::config::Options;
-use crate::format::Typing;
+use crate::format::{FileSchema, Typing};
+use crate::guess::Guess;
 
 /// A file's name and its columns.
-pub(crate) type Part<'a> = (&'a str, &'a Schema);
+pub(crate) type Part<'a> = (&'a str, &'a FileSchema);
 
 /// The schema that holds the rows of all parts.
 pub(crate) fn merge(parts: &[Part<'_>], typing: Typing, options: &Options) -> Result<SchemaRef> {
     let mut columns: Vec<Column> = Vec::new();
     let mut index: HashMap<String, usize> = HashMap::new();
-    for (file, schema) in parts {
+    for (file, part) in parts {
         let mut own = HashSet::new();
-        for field in schema.fields() {
+        for (at, field) in part.schema.fields().iter().enumerate() {
             if !own.insert(field.name()) {
                 let name = field.name();
                 return Err(SourceError::invalid_data(format!("'{file}' has two columns named '{name}'")));
             }
+            let guess = part.guesses.as_ref().and_then(|guesses| guesses.get(at));
             match index.get(field.name()) {
-                Some(&i) => columns[i].add(file, field, typing, options)?,
+                Some(&i) => columns[i].add(file, field, guess, options)?,
                 None => {
                     index.insert(field.name().clone(), columns.len());
-                    columns.push(Column { field: Arc::clone(field), first: (*file).to_owned(), parts: 1 });
+                    let (field, guess) = (Arc::clone(field), guess.cloned());
+                    columns.push(Column { field, guess, first: (*file).to_owned(), parts: 1 });
                 }
             }
         }
@@ -45,34 +49,39 @@ pub(crate) fn merge(parts: &[Part<'_>], typing: Typing, options: &Options) -> Re
         )));
     }
     // A file that holds nothing at all does not make columns nullable.
-    let files = parts.iter().filter(|(_, schema)| !schema.fields().is_empty()).count();
+    let files = parts.iter().filter(|(_, part)| !part.schema.fields().is_empty()).count();
     let fields: Fields = columns.into_iter().map(|column| column.finish(files, typing, options)).collect();
     Ok(Arc::new(Schema::new(fields)))
 }
 
 struct Column {
     field: FieldRef,
+    /// What the values of all files were, if that decides.
+    guess: Option<Guess>,
     first: String,
     parts: usize,
 }
 
 impl Column {
-    fn add(&mut self, file: &str, field: &FieldRef, typing: Typing, options: &Options) -> Result<()> {
+    fn add(&mut self, file: &str, field: &FieldRef, guess: Option<&Guess>, options: &Options) -> Result<()> {
         self.parts += 1;
-        if self.field == *field || options.types.contains_key(field.name()) {
+        if options.types.contains_key(field.name()) {
+            return Ok(());
+        }
+        if let (Some(own), Some(other)) = (&mut self.guess, guess) {
+            own.join(other);
+            return Ok(());
+        }
+        if self.field == *field {
             return Ok(());
         }
         let (have, come) = (self.field.data_type(), field.data_type());
-        let data_type = match (common_type(have, come, typing), typing) {
-            (Some(common), _) => common,
-            (None, Typing::Inferred) => DataType::Utf8,
-            (None, Typing::Stored) => {
-                return Err(SourceError::invalid_data(format!(
-                    "column '{}' is of type {have} in '{}' and of type {come} in '{file}'",
-                    field.name(),
-                    self.first
-                )));
-            }
+        let Some(data_type) = common_type(have, come) else {
+            return Err(SourceError::invalid_data(format!(
+                "column '{}' is of type {have} in '{}' and of type {come} in '{file}'",
+                field.name(),
+                self.first
+            )));
         };
         let is_nullable = self.field.is_nullable() || field.is_nullable();
         let metadata = self.field.metadata().clone();
@@ -85,31 +94,31 @@ impl Column {
         if let Some(declared) = options.types.get(field.name()) {
             field.set_data_type(declared.clone());
         } else if typing == Typing::Inferred {
-            field.set_data_type(without_null(field.data_type()));
+            let told = self.guess.as_ref().map_or_else(|| field.data_type().clone(), Guess::data_type);
+            field.set_data_type(without_null(&told));
         }
         let is_nullable = field.is_nullable() || self.parts < files;
         Arc::new(field.with_nullable(is_nullable))
     }
 }
 
-/// The type that holds the values of both without loss, as far as there is one.
-fn common_type(a: &DataType, b: &DataType, typing: Typing) -> Option<DataType> {
+/// The type that holds the values of two stored types without loss, as far as there is one.
+fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
     use DataType::*;
     Some(match (a, b) {
         _ if a == b => a.clone(),
         (Null, other) | (other, Null) => other.clone(),
         (Date32, Timestamp(unit, None)) | (Timestamp(unit, None), Date32) => Timestamp(*unit, None),
         (Timestamp(x, zone), Timestamp(y, other)) if zone == other => Timestamp(finer(*x, *y), zone.clone()),
-        (Struct(x), Struct(y)) => Struct(common_fields(x, y, typing)?),
+        (Struct(x), Struct(y)) => Struct(common_fields(x, y)?),
         (List(x), List(y)) => {
-            let inner = common_type(x.data_type(), y.data_type(), typing)
-                .or_else(|| (typing == Typing::Inferred).then_some(Utf8))?;
+            let inner = common_type(x.data_type(), y.data_type())?;
             List(Arc::new(Field::new(x.name(), inner, x.is_nullable() || y.is_nullable())))
         }
         _ if a.is_numeric() && b.is_numeric() => common_number(a, b)?,
         (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View) => LargeUtf8,
         (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView) => LargeBinary,
-        (Dictionary(_, x), y) | (y, Dictionary(_, x)) => common_type(x, y, typing)?,
+        (Dictionary(_, x), y) | (y, Dictionary(_, x)) => common_type(x, y)?,
         _ => return None,
     })
 }
@@ -157,23 +166,13 @@ fn finer(a: TimeUnit, b: TimeUnit) -> TimeUnit {
         .unwrap_or(TimeUnit::Second)
 }
 
-fn common_fields(a: &Fields, b: &Fields, typing: Typing) -> Option<Fields> {
-    let mut merged: Vec<FieldRef> = Vec::new();
-    for field in a {
-        merged.push(match b.find(field.name()) {
-            None => Arc::new(field.as_ref().clone().with_nullable(true)),
-            Some((_, other)) => {
-                let inner = common_type(field.data_type(), other.data_type(), typing)
-                    .or_else(|| (typing == Typing::Inferred).then_some(DataType::Utf8))?;
-                Arc::new(Field::new(field.name(), inner, field.is_nullable() || other.is_nullable()))
-            }
-        });
-    }
-    let added = b.iter().filter(|field| a.find(field.name()).is_none());
-    merged.extend(added.map(|field| Arc::new(field.as_ref().clone().with_nullable(true))));
-    // Stored structs are cast by position, which must not mix up their fields.
-    let is_same = merged.len() == a.len() && a.iter().zip(b).all(|(x, y)| x.name() == y.name()) && a.len() == b.len();
-    (typing == Typing::Inferred || is_same).then(|| merged.into())
+/// Structs are cast by position, which must not mix up their fields: these must be the same by name.
+fn common_fields(a: &Fields, b: &Fields) -> Option<Fields> {
+    let merge = |(x, y): (&FieldRef, &FieldRef)| {
+        let inner = (x.name() == y.name()).then(|| common_type(x.data_type(), y.data_type()))??;
+        Some(Arc::new(Field::new(x.name(), inner, x.is_nullable() || y.is_nullable())))
+    };
+    if a.len() == b.len() { a.iter().zip(b).map(merge).collect() } else { None }
 }
 
 /// The type with text where no value told a better one.
@@ -190,50 +189,96 @@ fn without_null(data_type: &DataType) -> DataType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infer::Kinds;
+
+    fn stored(fields: Vec<Field>) -> FileSchema {
+        FileSchema { schema: Arc::new(Schema::new(fields)), guesses: None, rows: None, row_bytes: 0 }
+    }
+
+    /// A file with one column, whose type is told from texts.
+    fn inferred(texts: &[&str]) -> FileSchema {
+        let kinds = texts.iter().fold(Kinds::NONE, |all, text| all.with(Kinds::of(text)));
+        let schema = Arc::new(Schema::new(vec![Field::new("x", kinds.data_type(), true)]));
+        FileSchema { schema, guesses: Some([Guess::from(kinds)].into()), rows: None, row_bytes: 0 }
+    }
 
     #[track_caller]
-    fn check(typing: Typing, a: DataType, b: DataType, expected: Option<DataType>) {
-        let schema = |t: DataType| Schema::new(vec![Field::new("x", t, true)]);
-        let (first, second) = (schema(a.clone()), schema(b.clone()));
-        for parts in [[("a", &first), ("b", &second)], [("b", &second), ("a", &first)]] {
+    fn check(typing: Typing, a: &FileSchema, b: &FileSchema, expected: Option<DataType>) {
+        for parts in [[("a", a), ("b", b)], [("b", b), ("a", a)]] {
             let merged = merge(&parts, typing, &Options::default()).ok();
-            assert_eq!(merged.map(|s| s.field(0).data_type().clone()), expected, "{a} and {b}");
+            let merged = merged.map(|schema| schema.field(0).data_type().clone());
+            assert_eq!(merged, expected, "{} and {}", a.schema.field(0), b.schema.field(0));
         }
     }
 
+    #[track_caller]
+    fn check_stored(a: DataType, b: DataType, expected: Option<DataType>) {
+        let file = |data_type| stored(vec![Field::new("x", data_type, true)]);
+        check(Typing::Stored, &file(a), &file(b), expected);
+    }
+
+    /// The type of values must be the same whether they are in one file or in two.
+    #[track_caller]
+    fn check_inferred(a: &[&str], b: &[&str], expected: DataType) {
+        check(Typing::Inferred, &inferred(a), &inferred(b), Some(expected.clone()));
+        check(Typing::Inferred, &inferred(&[a, b].concat()), &inferred(&[]), Some(expected));
+    }
+
     #[test]
-    fn types_widen_without_loss() {
+    fn stored_types_widen_without_loss() {
         use DataType::*;
         let micros = Timestamp(TimeUnit::Microsecond, None);
         let nanos = Timestamp(TimeUnit::Nanosecond, None);
-        check(Typing::Inferred, Int64, Float64, Some(Float64));
-        check(Typing::Inferred, Null, Int64, Some(Int64));
-        check(Typing::Inferred, Null, Null, Some(Utf8));
-        check(Typing::Inferred, Date32, micros.clone(), Some(micros.clone()));
-        check(Typing::Inferred, micros, nanos.clone(), Some(nanos));
-        check(Typing::Inferred, Boolean, Int64, Some(Utf8));
-        check(Typing::Inferred, Date32, Int64, Some(Utf8));
-        check(Typing::Stored, Int32, Int64, Some(Int64));
-        check(Typing::Stored, UInt32, Int8, Some(Int64));
-        check(Typing::Stored, UInt64, Int8, None);
-        check(Typing::Stored, Int32, Float32, Some(Float64));
-        check(Typing::Stored, Decimal128(10, 2), Decimal128(8, 4), Some(Decimal128(12, 4)));
-        check(Typing::Stored, Utf8, Int64, None);
-        check(Typing::Stored, Utf8View, Utf8, Some(LargeUtf8));
+        check_stored(Int32, Int64, Some(Int64));
+        check_stored(UInt32, Int8, Some(Int64));
+        check_stored(UInt64, Int8, None);
+        check_stored(Int32, Float32, Some(Float64));
+        check_stored(Decimal128(10, 2), Decimal128(8, 4), Some(Decimal128(12, 4)));
+        check_stored(Date32, micros.clone(), Some(micros.clone()));
+        check_stored(micros, nanos.clone(), Some(nanos));
+        check_stored(Null, Int64, Some(Int64));
+        check_stored(Utf8, Int64, None);
+        check_stored(Utf8View, Utf8, Some(LargeUtf8));
+        let pair = |x: &str, y: &str, of: DataType| {
+            Struct(vec![Field::new(x, of.clone(), true), Field::new(y, of, true)].into())
+        };
+        check_stored(pair("x", "y", Int32), pair("x", "y", Int64), Some(pair("x", "y", Int64)));
+        check_stored(pair("x", "y", Int32), pair("y", "x", Int64), None);
+    }
+
+    #[test]
+    fn inferred_types_are_told_from_the_values_of_all_files() {
+        use DataType::*;
+        let micros = Timestamp(TimeUnit::Microsecond, None);
+        let nanos = Timestamp(TimeUnit::Nanosecond, None);
+        let (big, fine) = ("18446744073709551616", "2025-06-01T12:00:00.123456789");
+        check_inferred(&["1"], &["2.5"], Float64);
+        check_inferred(&[], &["1"], Int64);
+        check_inferred(&[], &[], Utf8);
+        check_inferred(&["true"], &["1"], Utf8);
+        check_inferred(&["2025-06-01"], &["1"], Utf8);
+        check_inferred(&["00123"], &["45"], Utf8);
+        check_inferred(&[big], &["1"], Utf8);
+        check_inferred(&[big], &["1.5"], Float64);
+        check_inferred(&["2025-06-01"], &["2025-06-01 12:00:00"], micros.clone());
+        check_inferred(&["2025-06-01 12:00:00"], &[fine], nanos);
+        check_inferred(&["1500-01-01"], &["2025-06-01 12:00:00"], micros);
+        check_inferred(&["1500-01-01"], &[fine], Utf8);
+        check_inferred(&["1500-01-01T00:00:00"], &[fine], Utf8);
     }
 
     #[test]
     fn a_column_that_a_file_lacks_is_nullable() {
-        let a = Schema::new(vec![Field::new("x", DataType::Int64, false), Field::new("y", DataType::Int64, false)]);
-        let b = Schema::new(vec![Field::new("x", DataType::Int64, false)]);
+        let a = stored(vec![Field::new("x", DataType::Int64, false), Field::new("y", DataType::Int64, false)]);
+        let b = stored(vec![Field::new("x", DataType::Int64, false)]);
         let merged = merge(&[("a", &a), ("b", &b)], Typing::Stored, &Options::default()).unwrap();
         assert_eq!((merged.field(0).is_nullable(), merged.field(1).is_nullable()), (false, true));
     }
 
     #[test]
     fn what_cannot_be_merged_names_both_files() {
-        let a = Schema::new(vec![Field::new("x", DataType::Utf8, true)]);
-        let b = Schema::new(vec![Field::new("x", DataType::Int64, true)]);
+        let a = stored(vec![Field::new("x", DataType::Utf8, true)]);
+        let b = stored(vec![Field::new("x", DataType::Int64, true)]);
         let error = merge(&[("d/a", &a), ("d/b", &b)], Typing::Stored, &Options::default()).unwrap_err();
         assert_eq!(error.message, "column 'x' is of type Utf8 in 'd/a' and of type Int64 in 'd/b'");
     }
@@ -241,19 +286,19 @@ mod tests {
     #[test]
     fn two_columns_of_one_name_are_refused() {
         let field = || Field::new("x", DataType::Int64, false);
-        let twice = Schema::new(vec![field(), field()]);
+        let twice = stored(vec![field(), field()]);
         let error = merge(&[("a", &twice)], Typing::Stored, &Options::default()).unwrap_err();
         assert_eq!(error.message, "'a' has two columns named 'x'");
     }
 
     #[test]
     fn a_declared_type_wins_and_must_name_a_column() {
-        let a = Schema::new(vec![Field::new("x", DataType::Utf8, true)]);
+        let a = inferred(&["2025-06-01", "soon"]);
         let declare = |name: &str| Options {
             types: [(name.to_owned(), DataType::Date32)].into_iter().collect(),
             ..Options::default()
         };
-        let merged = merge(&[("a", &a)], Typing::Inferred, &declare("x")).unwrap();
+        let merged = merge(&[("a", &a), ("b", &a)], Typing::Inferred, &declare("x")).unwrap();
         assert_eq!(merged.field(0).data_type(), &DataType::Date32);
         assert!(merge(&[("a", &a)], Typing::Inferred, &declare("z")).is_err());
     }

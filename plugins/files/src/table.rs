@@ -48,9 +48,8 @@ impl Table {
             let columns = inspected.get(&pass, &file, entry)?;
             parts.push(Part { file, columns });
         }
-        let schemas: Vec<merge::Part<'_>> =
-            parts.iter().map(|p| (p.file.name.as_str(), p.columns.schema.as_ref())).collect();
-        let schema = merge::merge(&schemas, entry.format.typing(), &entry.options)?;
+        let columns: Vec<merge::Part<'_>> = parts.iter().map(|p| (p.file.name.as_str(), &p.columns)).collect();
+        let schema = merge::merge(&columns, entry.format.typing(), &entry.options)?;
         let rows = parts.iter().map(|part| part.columns.rows).sum();
         Ok(Self { entry: Arc::clone(entry), parts, schema, rows, bytes })
     }
@@ -191,7 +190,7 @@ mod tests {
         std::thread::scope(|scope| {
             let next = scope.spawn(|| matches!(wait(&slot, CancelToken::new()), Ok(Wait::Known(_))));
             let schema = Arc::new(arrow::datatypes::Schema::empty());
-            let columns = FileSchema { schema, rows: Some(7), row_bytes: 0 };
+            let columns = FileSchema { schema, guesses: None, rows: Some(7), row_bytes: 0 };
             slot.lock().known = Some(Known { stamp: STAMP, columns });
             drop(turn);
             assert!(next.join().unwrap());

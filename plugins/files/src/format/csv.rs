@@ -14,6 +14,7 @@ use plugin_sdk::{BatchIter, Context, Result, SourceError};
 use super::csv_records::{Record, Records, invalid};
 use super::{FileSchema, Format, Pass, ReadPlan, Typing};
 use crate::config::Options;
+use crate::guess::Guess;
 use crate::infer::Kinds;
 use crate::source_file::SourceFile;
 
@@ -99,7 +100,8 @@ fn readable(mut error: SourceError) -> SourceError {
 
 fn inspect_records<R: BufRead>(pass: &Pass<'_>, mut records: Records<R>, options: &Options) -> Result<FileSchema> {
     let Some(first) = records.next()? else {
-        return Ok(FileSchema { schema: Arc::new(Schema::empty()), rows: Some(0), row_bytes: 0 });
+        let guesses = Some(Arc::default());
+        return Ok(FileSchema { schema: Arc::new(Schema::empty()), guesses, rows: Some(0), row_bytes: 0 });
     };
     let names = column_names(&first, options.header);
     let declared: Vec<Option<&DataType>> = names.iter().map(|name| options.types.get(name)).collect();
@@ -132,10 +134,11 @@ fn inspect_records<R: BufRead>(pass: &Pass<'_>, mut records: Records<R>, options
     let fields: Fields = names
         .iter()
         .zip(declared)
-        .zip(kinds)
+        .zip(&kinds)
         .map(|((name, declared), kinds)| Field::new(name, declared.cloned().unwrap_or_else(|| kinds.data_type()), true))
         .collect();
-    Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows, row_bytes: bytes.get() })
+    let guesses = Some(kinds.into_iter().map(Guess::from).collect());
+    Ok(FileSchema { schema: Arc::new(Schema::new(fields)), guesses, rows, row_bytes: bytes.get() })
 }
 
 /// How long records are.

@@ -49,7 +49,7 @@ impl Format for Ipc {
     fn inspect(&self, pass: &Pass<'_>, file: &SourceFile, _: &Options) -> Result<FileSchema> {
         let reader = open(file, pass.bytes, None)?;
         let schema = Arc::new(Schema::new(reader.schema().fields().clone()));
-        Ok(FileSchema { schema, rows: None, row_bytes: 0 })
+        Ok(FileSchema { schema, guesses: None, rows: None, row_bytes: 0 })
     }
 
     fn read(&self, _: &Context, file: &SourceFile, _: &Options, plan: &ReadPlan) -> Result<BatchIter> {

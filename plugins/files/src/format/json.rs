@@ -13,10 +13,11 @@ use arrow::datatypes::{Field, Fields, Schema};
 use arrow::json::ReaderBuilder;
 use plugin_sdk::{BatchIter, Context, Result};
 
-use super::json_rows::{self, Guess};
+use super::json_rows;
 use super::json_text::TextDecoders;
 use super::{FileSchema, Format, Pass, ReadPlan, Typing};
 use crate::config::Options;
+use crate::guess::Guess;
 use crate::source_file::{Counted, SourceFile};
 
 /// A document that is an array of objects.
@@ -59,8 +60,9 @@ impl Format for Json {
             Field::new(name, data_type, true)
         };
         let fields: Fields = columns.iter().map(field).collect();
+        let guesses = Some(columns.iter().map(|(_, guess)| guess.clone()).collect());
         let row_bytes = unpacked.load(Ordering::Relaxed) / rows.max(1);
-        Ok(FileSchema { schema: Arc::new(Schema::new(fields)), rows: Some(rows), row_bytes })
+        Ok(FileSchema { schema: Arc::new(Schema::new(fields)), guesses, rows: Some(rows), row_bytes })
     }
 
     fn read(&self, _: &Context, file: &SourceFile, _: &Options, plan: &ReadPlan) -> Result<BatchIter> {

@@ -4,90 +4,22 @@
 //! that of the schema, not of the file.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Read};
-use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields};
 use plugin_sdk::{Result, SourceError};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::Pass;
+use crate::guess::{Columns, Guess};
 use crate::infer::Kinds;
 
 /// The most columns of a table.
 const MAX_COLUMNS: usize = 10_000;
 
-/// An object with more keys than this is a dictionary, not a struct, and is kept as text.
-const MAX_FIELDS: usize = 500;
-
 /// Rows between two looks at whether the caller gave up.
 const CHECK_EVERY: u64 = 1024;
-
-/// What the values in one place were so far.
-#[derive(Debug, Default)]
-pub(super) struct Guess {
-    kinds: Kinds,
-    list: Option<Box<Guess>>,
-    object: Option<Columns>,
-}
-
-/// The keys of the objects in one place, in the order in which they first came.
-#[derive(Debug, Default)]
-pub(super) struct Columns {
-    guesses: Vec<(String, Guess)>,
-    index: HashMap<String, usize>,
-}
-
-impl Columns {
-    /// The columns and what their values are.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Guess)> {
-        self.guesses.iter().map(|(name, guess)| (name.as_str(), guess))
-    }
-
-    fn guess(&mut self, name: &str) -> &mut Guess {
-        let at = match self.index.get(name) {
-            Some(&at) => at,
-            None => {
-                self.index.insert(name.to_owned(), self.guesses.len());
-                self.guesses.push((name.to_owned(), Guess::default()));
-                self.guesses.len() - 1
-            }
-        };
-        &mut self.guesses[at].1
-    }
-}
-
-impl Guess {
-    /// The type that holds all values: text where they have nothing in common, since any value can be
-    /// written as JSON.
-    pub(super) fn data_type(&self) -> DataType {
-        match (self.kinds, &self.list, &self.object) {
-            (kinds, None, None) => kinds.data_type(),
-            (Kinds::NONE, Some(list), None) => DataType::List(Arc::new(Field::new_list_field(list.data_type(), true))),
-            (Kinds::NONE, None, Some(object)) if !object.guesses.is_empty() => {
-                let field = |(name, guess): (&str, &Guess)| Field::new(name, guess.data_type(), true);
-                DataType::Struct(object.iter().map(field).collect::<Fields>())
-            }
-            _ => DataType::Utf8,
-        }
-    }
-
-    /// Nothing that comes can change the type any more.
-    fn is_settled(&self) -> bool {
-        self.kinds.has(Kinds::TEXT)
-    }
-
-    fn add(&mut self, kinds: Kinds) {
-        self.kinds = self.kinds.with(kinds);
-    }
-
-    fn settle(&mut self) {
-        *self = Self { kinds: Kinds::TEXT, list: None, object: None };
-    }
-}
 
 /// The columns of all objects in a text, and how many there are.
 pub(super) fn inspect(pass: &Pass<'_>, reader: impl Read) -> Result<(Columns, u64)> {
@@ -204,7 +136,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
         rows.count += 1;
         while let Some(name) = map.next_key::<String>()? {
             map.next_value_seed(Place { guess: rows.columns.guess(&name), numbers: rows.numbers })?;
-            if rows.columns.guesses.len() > MAX_COLUMNS {
+            if rows.columns.len() > MAX_COLUMNS {
                 return Err(A::Error::custom(format!("more than {MAX_COLUMNS} columns")));
             }
         }
@@ -263,33 +195,31 @@ impl<'de> Visitor<'de> for Place<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        match Kinds::of_quoted(value) {
-            Kinds::TEXT => self.guess.settle(),
-            kinds => self.guess.add(kinds),
-        }
+        self.guess.add(Kinds::of_quoted(value));
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let inner = self.guess.list.get_or_insert_default();
+        let inner = self.guess.list();
         while seq.next_element_seed(Place { guess: &mut *inner, numbers: self.numbers })?.is_some() {}
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let object = self.guess.object.get_or_insert_default();
+        let object = self.guess.object();
         while let Some(name) = map.next_key::<String>()? {
             map.next_value_seed(Place { guess: object.guess(&name), numbers: self.numbers })?;
         }
-        if object.guesses.len() > MAX_FIELDS {
-            self.guess.settle();
-        }
+        self.guess.bound();
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{DataType, Field};
     use plugin_sdk::{CancelToken, Context, ErrorCode};
 
     use super::*;
@@ -352,7 +282,7 @@ mod tests {
 
     #[test]
     fn an_object_with_very_many_keys_is_text() {
-        let keys: Vec<String> = (0..=MAX_FIELDS).map(|i| format!("\"k{i}\": 1")).collect();
+        let keys: Vec<String> = (0..=500).map(|i| format!("\"k{i}\": 1")).collect();
         check(&format!("[{{\"a\": {{{}}}}}]", keys.join(",")), &[("a", DataType::Utf8)], 1);
     }
 

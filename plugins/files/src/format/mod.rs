@@ -21,6 +21,7 @@ use arrow::datatypes::{FieldRef, SchemaRef};
 use plugin_sdk::{BatchIter, Context, Filter, Progress, Result};
 
 use crate::config::Options;
+use crate::guess::Guess;
 use crate::source_file::SourceFile;
 
 /// Every format there is.
@@ -92,6 +93,8 @@ pub(crate) enum Typing {
 pub(crate) struct FileSchema {
     /// The columns in the file's order. In an inferred schema a column without values is of type Null.
     pub(crate) schema: SchemaRef,
+    /// What the types were told from, for each column, if they were: none of a declared type.
+    pub(crate) guesses: Option<Arc<[Guess]>>,
     /// How many rows it has, if that is known.
     pub(crate) rows: Option<u64>,
     /// About how many bytes a row of a text has, uncompressed; 0 if that is not known.

@@ -40,7 +40,8 @@ impl Format for Parquet {
         let input = Input(file.open(pass.bytes)?);
         let metadata = load(file, &input)?;
         let rows = u64::try_from(metadata.metadata().file_metadata().num_rows()).ok();
-        Ok(FileSchema { schema: Arc::new(Schema::new(metadata.schema().fields().clone())), rows, row_bytes: 0 })
+        let schema = Arc::new(Schema::new(metadata.schema().fields().clone()));
+        Ok(FileSchema { schema, guesses: None, rows, row_bytes: 0 })
     }
 
     fn read(&self, _: &Context, file: &SourceFile, _: &Options, plan: &ReadPlan) -> Result<BatchIter> {

@@ -147,6 +147,23 @@ fn files_of_a_folder_are_merged_by_the_names_of_columns() {
 }
 
 #[test]
+fn values_that_no_time_holds_together_are_text_in_whichever_files_they_are() {
+    let (fine, old) = ("2025-06-01T12:00:00.123456789", "1500-01-01");
+    let tree = Tree::new(&[
+        ("csv/1.csv", &format!("at\n{fine}\n")),
+        ("csv/2.csv", &format!("at\n{old}\n")),
+        ("json/1.json", &format!(r#"[{{"at": "{fine}", "in": {{"at": ["{old}"]}}}}]"#)),
+        ("json/2.json", &format!(r#"[{{"at": "{old}", "in": {{"at": ["{fine}"]}}}}]"#)),
+    ]);
+    let source = tree.source();
+    assert_eq!(types(&source, "csv"), ["at: Utf8"]);
+    assert_eq!(rows(&read_all(&source, "csv")), [fine, old]);
+    assert_eq!(types(&source, "json")[0], "at: Utf8");
+    let expected = [format!("{fine}|{{at: [{old}]}}"), format!("{old}|{{at: [{fine}]}}")];
+    assert_eq!(rows(&read_all(&source, "json")), expected);
+}
+
+#[test]
 fn typed_files_of_a_folder_are_cast_or_refused() {
     let tree = Tree::new(&[]);
     let write = |name: &str, column: ArrayRef| {
