@@ -119,7 +119,7 @@ impl DataSource for Source {
     }
 
     fn fingerprint(&self, ctx: &Context, dataset: &str) -> Result<Fingerprint> {
-        self.with_entry(ctx, dataset, |entry| Ok(fingerprint::of(entry, &entry.files(&self.root)?)))
+        self.with_entry(ctx, dataset, |entry| fingerprint::take(ctx, &self.root, entry))
     }
 
     fn scan(&self, ctx: &Context, request: &ScanRequest) -> Result<Scan> {

@@ -11,6 +11,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::read::MultiGzDecoder;
 use plugin_sdk::{ErrorCode, Result, SourceError};
@@ -65,15 +66,34 @@ pub(crate) struct Stamp {
     pub(crate) size: u64,
     /// When it was last written, in nanoseconds since 1970.
     pub(crate) modified_ns: i128,
+    /// When anything about it was last changed, in nanoseconds since 1970: unlike the time of writing,
+    /// nobody can set it back.
+    pub(crate) changed_ns: i128,
     /// Its number in the file system.
     pub(crate) inode: u64,
 }
 
 impl Stamp {
+    /// Longer than the clock that stamps files ever stands still: 10 ms at the slowest kernel setting.
+    pub(crate) const TICK: Duration = Duration::from_millis(20);
+
     /// The stamp of a file.
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        let modified_ns = i128::from(metadata.mtime()) * 1_000_000_000 + i128::from(metadata.mtime_nsec());
-        Self { size: metadata.len(), modified_ns, inode: metadata.ino() }
+        let ns = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Self {
+            size: metadata.len(),
+            modified_ns: ns(metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: ns(metadata.ctime(), metadata.ctime_nsec()),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// Whether the file's next change will show: one that follows the last within the same tick of the
+    /// clock may leave the stamp as it is.
+    pub(crate) fn is_settled(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        // A time of the future, as another machine may give, is not one that comes again.
+        i128::try_from(now).unwrap_or(i128::MAX).abs_diff(self.changed_ns) > Self::TICK.as_nanos()
     }
 }
 

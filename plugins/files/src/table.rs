@@ -106,8 +106,12 @@ impl Inspected {
             Wait::Known(columns) => return Ok(columns),
             Wait::Turn(turn) => turn,
         };
+        // Of a file that may change and look the same, nothing is remembered.
+        let is_settled = file.stamp.is_settled();
         let columns = entry.format.inspect(pass, file, &entry.options)?;
-        turn.0.lock().known = Some(Known { stamp: file.stamp, columns: columns.clone() });
+        if is_settled {
+            turn.0.lock().known = Some(Known { stamp: file.stamp, columns: columns.clone() });
+        }
         Ok(columns)
     }
 }
@@ -160,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    const STAMP: Stamp = Stamp { size: 1, modified_ns: 2, inode: 3 };
+    const STAMP: Stamp = Stamp { size: 1, modified_ns: 2, changed_ns: 2, inode: 3 };
 
     fn wait(slot: &Slot, cancel: CancelToken) -> Result<Wait<'_>> {
         let ctx = Context::detached("test", None, cancel);

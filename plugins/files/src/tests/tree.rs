@@ -187,24 +187,6 @@ fn a_declared_dataset_takes_its_file_out_of_the_listing() {
 }
 
 #[test]
-fn the_fingerprint_changes_with_the_files_and_how_they_are_read() {
-    let tree = Tree::new(&[("d/a.csv", "x\n1\n")]);
-    let source = tree.source();
-    let token = |source: &Source| source.fingerprint(&ctx(), "d").unwrap();
-    let first = token(&source);
-    assert!(first.is_known());
-    assert_eq!(token(&source), first);
-    assert_eq!(token(&tree.source()), first);
-    tree.write("d/b.csv", "x\n1\n");
-    let second = token(&source);
-    assert_ne!(second, first);
-    tree.write("d/a.csv", "x\n12\n");
-    assert_ne!(token(&source), second);
-    let declared = tree.source_with(r#"{"d": {"path": "d", "types": {"x": "utf8"}}}"#);
-    assert_ne!(token(&declared), token(&source));
-}
-
-#[test]
 fn links_are_followed_within_the_root_only() {
     let outside = Tree::new(&[("secret.csv", "x\n1\n")]);
     let tree = Tree::new(&[("a.csv", "x\n1\n"), ("sub/b.csv", "x\n1\n")]);
