@@ -24,7 +24,11 @@ benchmarks:
   pipeline   a query on a cached table of a million rows
   plugins    scans through a worker process: 1 GB of numbers, of strings; nine rows
   idle       memory of a server that does nothing
-  all        every one of them";
+  memory     the memory cache beside quick_cache, moka and `cached`:
+             hits, hit ratio, bytes an entry [--traces DIR]
+  disk       the disk cache beside the redb store of `cached` and diskcache
+  all        every one of them
+memory and disk are built apart, in bench/peers";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
