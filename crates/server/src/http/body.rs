@@ -5,6 +5,7 @@ use std::io::Write;
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use pipeline::AnswerFrom;
+use pipeline::format::Format;
 
 use super::negotiate::Coding;
 
@@ -22,19 +23,24 @@ pub struct Body {
     pub bytes: Bytes,
     /// Strong validator of this representation.
     pub etag: HeaderValue,
-    /// Media type.
-    pub content_type: &'static str,
-    /// Coding, unless identity.
-    pub content_encoding: Option<&'static str>,
+    /// What it is written in.
+    pub format: Format,
+    /// How it is compressed.
+    pub coding: Coding,
     made_from: AnswerFrom,
 }
 
 impl Body {
     /// Compresses `bytes` where that makes them smaller, and makes the header values.
-    pub fn new(bytes: Vec<u8>, content_type: &'static str, coding: Coding, made_from: AnswerFrom) -> Self {
-        let compressed = compress(&bytes, coding).filter(|smaller| smaller.len() < bytes.len());
-        let content_encoding = compressed.is_some().then(|| coding.name());
-        let mut bytes = compressed.unwrap_or(bytes);
+    pub fn new(bytes: Vec<u8>, format: Format, coding: Coding, made_from: AnswerFrom) -> Self {
+        match compress(&bytes, coding).filter(|smaller| smaller.len() < bytes.len()) {
+            Some(smaller) => Self::ready(smaller, format, coding, made_from),
+            None => Self::ready(bytes, format, Coding::Identity, made_from),
+        }
+    }
+
+    /// A body of bytes that are compressed already.
+    pub(super) fn ready(mut bytes: Vec<u8>, format: Format, coding: Coding, made_from: AnswerFrom) -> Self {
         // The coders reserve for the worst case, and `Bytes` would keep that.
         bytes.shrink_to_fit();
         let bytes = Bytes::from(bytes);
@@ -42,10 +48,15 @@ impl Body {
         Self {
             etag: HeaderValue::try_from(etag).unwrap_or(HeaderValue::from_static("\"\"")),
             bytes,
-            content_type,
-            content_encoding,
+            format,
+            coding,
             made_from,
         }
+    }
+
+    /// What `Content-Encoding` says, unless identity.
+    pub fn content_encoding(&self) -> Option<&'static str> {
+        (self.coding != Coding::Identity).then(|| self.coding.name())
     }
 
     /// Where the data came from when the body was made.
@@ -90,11 +101,11 @@ mod tests {
     #[test]
     fn a_compressed_body_gives_back_its_bytes_and_has_a_tag_of_its_own() {
         let text = b"region,amount\n".repeat(100);
-        let plain = Body::new(text.clone(), "text/csv", Coding::Identity, AnswerFrom::Cache);
-        let gzip = Body::new(text.clone(), "text/csv", Coding::Gzip, AnswerFrom::Cache);
-        let zstd = Body::new(text.clone(), "text/csv", Coding::Zstd, AnswerFrom::Cache);
-        assert_eq!(plain.content_encoding, None);
-        assert_eq!((gzip.content_encoding, zstd.content_encoding), (Some("gzip"), Some("zstd")));
+        let plain = Body::new(text.clone(), Format::Csv, Coding::Identity, AnswerFrom::Cache);
+        let gzip = Body::new(text.clone(), Format::Csv, Coding::Gzip, AnswerFrom::Cache);
+        let zstd = Body::new(text.clone(), Format::Csv, Coding::Zstd, AnswerFrom::Cache);
+        assert_eq!(plain.content_encoding(), None);
+        assert_eq!((gzip.content_encoding(), zstd.content_encoding()), (Some("gzip"), Some("zstd")));
         let mut unpacked = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&gzip.bytes[..]), &mut unpacked).unwrap();
         assert_eq!(unpacked, text);
@@ -104,15 +115,12 @@ mod tests {
 
     #[test]
     fn small_or_incompressible_bodies_are_sent_as_they_are() {
-        assert_eq!(
-            Body::new(b"[]".to_vec(), "application/json", Coding::Gzip, AnswerFrom::Cache).content_encoding,
-            None
-        );
+        assert_eq!(Body::new(b"[]".to_vec(), Format::Json, Coding::Gzip, AnswerFrom::Cache).content_encoding(), None);
     }
 
     #[test]
     fn if_none_match_takes_lists_weak_tags_and_the_star() {
-        let body = Body::new(b"[]".to_vec(), "application/json", Coding::Identity, AnswerFrom::Cache);
+        let body = Body::new(b"[]".to_vec(), Format::Json, Coding::Identity, AnswerFrom::Cache);
         let tag = body.etag.to_str().unwrap();
         for yes in [tag.to_owned(), format!("\"x\", {tag}"), format!("W/{tag}"), "*".to_owned()] {
             assert!(body.matches(&HeaderValue::try_from(&yes).unwrap()), "{yes}");

@@ -2,7 +2,9 @@
 //! rows are answered ([`rows`]) from bodies that were made before ([`memo`], [`body`]).
 
 pub mod body;
+pub mod body_layout;
 pub mod dto;
+pub mod entry_key;
 pub mod guard;
 pub mod handlers;
 pub mod hosts;

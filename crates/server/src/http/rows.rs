@@ -198,7 +198,7 @@ async fn load(
         let origin = answer.origin;
         let body = compute(answer.bytes, move || {
             let bytes = wanted.encode(&answer, max_bytes)?;
-            Ok::<_, Error>(Body::new(bytes, wanted.format.media_type(), wanted.coding, answer.from))
+            Ok::<_, Error>(Body::new(bytes, wanted.format, wanted.coding, answer.from))
         })
         .await??;
         let weight = body.weight();
@@ -251,9 +251,9 @@ fn respond(hit: &Hit<Arc<Body>>, cache_status: HeaderValue, request: &HeaderMap)
     headers.insert(CACHE_STATUS, cache_status);
     headers.insert(header::VARY, VARY);
     if !known {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(body.content_type));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(body.format.media_type()));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-        if let Some(coding) = body.content_encoding {
+        if let Some(coding) = body.content_encoding() {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
     }
