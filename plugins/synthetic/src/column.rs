@@ -39,6 +39,8 @@ enum Values {
     /// The column's name and a number below this.
     Named(u64),
     Bools,
+    /// The number that the table's control folder says.
+    Version,
 }
 
 /// Whole numbers from a range, evenly spaced.
@@ -77,6 +79,7 @@ impl Column {
                 None => Values::Named(config.cardinality.unwrap_or(DEFAULT_STRINGS)),
             },
             Kind::Bool => Values::Bools,
+            Kind::Version => Values::Version,
         };
         let sequence = Sequence::new(seed, &format!("{}/nulls", config.name));
         let nulls = (config.null_ratio > 0.0).then_some(Nulls { sequence, ratio: config.null_ratio });
@@ -86,7 +89,7 @@ impl Column {
     /// What the column is called and holds.
     pub(crate) fn field(&self) -> Field {
         let data_type = match self.values {
-            Values::Sequence(_) | Values::Ints(_) => DataType::Int64,
+            Values::Sequence(_) | Values::Ints(_) | Values::Version => DataType::Int64,
             Values::Dates(_) => DataType::Date32,
             Values::Timestamps(_) => DataType::Timestamp(TimeUnit::Microsecond, None),
             Values::Floats { .. } => DataType::Float64,
@@ -96,8 +99,8 @@ impl Column {
         Field::new(&self.name, data_type, self.nulls.is_some())
     }
 
-    /// The values of `len` rows from row `start`.
-    pub(crate) fn array(&self, start: u64, len: usize) -> ArrayRef {
+    /// The values of `len` rows from row `start`, of a table of this version.
+    pub(crate) fn array(&self, start: u64, len: usize, version: i64) -> ArrayRef {
         let rows = start..start + len as u64;
         let nulls = self
             .nulls
@@ -137,6 +140,7 @@ impl Column {
                 let values = BooleanBuffer::collect_bool(len, |i| numbers.at(first + i as u64) >> 63 == 1);
                 Arc::new(BooleanArray::new(values, nulls))
             }
+            Values::Version => Arc::new(Int64Array::from_value(version, len)),
             Values::Chosen(_) | Values::Named(_) => self.strings(rows, nulls.as_ref()),
         }
     }
@@ -227,7 +231,7 @@ mod tests {
 
     #[track_caller]
     fn check_cardinality(json: &str, expected: usize) {
-        let array = column(json).unwrap().array(0, 20_000);
+        let array = column(json).unwrap().array(0, 20_000, 0);
         let distinct: HashSet<_> = (0..array.len()).map(|i| array_value_to_string(&array, i).unwrap()).collect();
         assert_eq!(distinct.len(), expected, "{json}");
     }
@@ -254,7 +258,7 @@ mod tests {
         for kind in ["sequence", "int", "float", "string", "bool", "date", "timestamp"] {
             for (ratio, expected) in [(0.0, 0..=0), (0.25, 4_700..=5_300), (1.0, 20_000..=20_000)] {
                 let column = column(&format!(r#"{{"name": "c", "type": "{kind}", "null_ratio": {ratio}}}"#)).unwrap();
-                let nulls = column.array(5, 20_000).null_count();
+                let nulls = column.array(5, 20_000, 0).null_count();
                 assert!(expected.contains(&nulls), "{kind} {ratio}: {nulls}");
                 assert_eq!(column.field().is_nullable(), ratio > 0.0);
             }
@@ -264,7 +268,7 @@ mod tests {
     #[test]
     fn values_stay_in_their_range() {
         let floats = column(r#"{"name": "c", "type": "float", "min": -1, "max": 2.5, "decimals": 2}"#).unwrap();
-        let array = floats.array(0, 1000);
+        let array = floats.array(0, 1000, 0);
         let values = arrow::array::cast::as_primitive_array::<arrow::datatypes::Float64Type>(&array).values();
         assert!(values.iter().all(|v| (-1.0..=2.5).contains(v) && (v * 100.0 - (v * 100.0).round()).abs() < 1e-9));
     }

@@ -1,6 +1,7 @@
 //! Which tables an instance offers, and how it delays and fails.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use plugin_sdk::{Dataset, Result, SourceError};
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub(crate) struct TableConfig {
     /// Whether rows repeat after the first 65,536, so that making them costs nothing.
     #[serde(default)]
     pub(crate) repeat: bool,
+    /// The folder by which the table is changed while it is served.
+    pub(crate) control: Option<PathBuf>,
 }
 
 /// A column.
@@ -98,6 +101,8 @@ pub(crate) enum Kind {
     Date,
     /// Moments without a time zone, in microseconds.
     Timestamp,
+    /// The number in the control folder's `version`, the same in all rows of a scan.
+    Version,
 }
 
 /// The end of a range: a number, or a date or time as text.
@@ -151,6 +156,9 @@ impl TableConfig {
             }
             column.check().map_err(|e| format!("column '{}': {e}", column.name))?;
         }
+        if self.columns.iter().any(|column| column.kind == Kind::Version) && (self.control.is_none() || self.repeat) {
+            return Err("a column of type version needs a control folder and rows that do not repeat".into());
+        }
         Ok(())
     }
 }
@@ -170,6 +178,11 @@ impl ColumnConfig {
         }
         if (is_string || self.kind == Kind::Bool) && (self.min.is_some() || self.max.is_some()) {
             return Err("a string or bool takes no min and max".into());
+        }
+        if self.kind == Kind::Version
+            && (self.cardinality.is_some() || self.min.is_some() || self.max.is_some() || self.null_ratio > 0.0)
+        {
+            return Err("a version takes no cardinality, null_ratio, min and max".into());
         }
         if self.kind == Kind::Sequence && self.max.is_some() {
             return Err("a sequence takes no max".into());

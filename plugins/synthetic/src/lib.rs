@@ -2,10 +2,12 @@
 //!
 //! [`config`] says which tables, [`column`] makes their values out of [`rng`]'s numbers, [`table`] hands
 //! them out in batches, late or not at all if that is what was asked for. The same configuration gives
-//! the same rows on every machine. Filters are not applied.
+//! the same rows on every machine. Filters are not applied. [`control`] lets a test change a table and
+//! switch it off while it is served.
 
 mod column;
 mod config;
+mod control;
 mod rng;
 mod table;
 
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use plugin_sdk::{
     Context, DataSource, Dataset, Fingerprint, Plugin, PluginInfo, Result, Scan, ScanRequest, SourceError, capability,
+    needs,
 };
 
 use config::Config;
@@ -27,6 +30,7 @@ impl Plugin for Synthetic {
     const INFO: PluginInfo = PluginInfo {
         config_schema: config::SCHEMA,
         capabilities: capability::CONCURRENT,
+        needs: needs::FS,
         ..PluginInfo::new("synthetic", env!("CARGO_PKG_VERSION"), "deterministic tables made to a configuration")
     };
 
@@ -63,8 +67,8 @@ impl DataSource for Source {
         Ok(Arc::clone(&self.table(dataset)?.schema))
     }
 
-    fn fingerprint(&self, _: &Context, dataset: &str) -> Result<Fingerprint> {
-        Ok(self.table(dataset)?.fingerprint())
+    fn fingerprint(&self, ctx: &Context, dataset: &str) -> Result<Fingerprint> {
+        self.table(dataset)?.fingerprint(ctx)
     }
 
     fn scan(&self, ctx: &Context, request: &ScanRequest) -> Result<Scan> {

@@ -14,6 +14,7 @@ use plugin_sdk::{Context, ErrorCode, Fingerprint, Progress, Result, Scan, ScanRe
 
 use crate::column::Column;
 use crate::config::TableConfig;
+use crate::control::Control;
 use crate::rng::Sequence;
 
 /// The rows after which a repeating table begins anew.
@@ -28,8 +29,10 @@ pub(crate) struct Table {
     pub(crate) config: TableConfig,
     /// Its columns.
     pub(crate) schema: SchemaRef,
+    name: String,
     columns: Vec<Column>,
-    fingerprint: Fingerprint,
+    token: [u8; 16],
+    control: Option<Control>,
     /// The rows of a repeating table.
     block: OnceLock<RecordBatch>,
     /// How many scans were started.
@@ -49,18 +52,26 @@ impl Table {
             })
             .collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(Schema::new(columns.iter().map(Column::field).collect::<Vec<_>>()));
-        let fingerprint = fingerprint(&config)?;
-        Ok(Self { config, schema, columns, fingerprint, block: OnceLock::new(), calls: AtomicU64::new(0) })
+        let token = token(&config)?;
+        let control = config.control.as_deref().map(Control::new);
+        let name = name.to_owned();
+        Ok(Self { name, config, schema, columns, token, control, block: OnceLock::new(), calls: AtomicU64::new(0) })
     }
 
     /// What changes when the table does, or its version.
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        self.fingerprint
+    pub(crate) fn fingerprint(&self, ctx: &Context) -> Result<Fingerprint> {
+        let mut token = self.token.to_vec();
+        if let Some(control) = &self.control {
+            token.extend(control.begin("fingerprint", &self.name)?.to_le_bytes());
+            control.wait(ctx)?;
+        }
+        Ok(Fingerprint::new(&token).unwrap_or(Fingerprint::UNKNOWN))
     }
 
     /// Starts to read the table, unless it is this call's turn to fail.
     pub(crate) fn scan(self: &Arc<Self>, ctx: &Context, request: &ScanRequest) -> Result<Scan> {
         let schema = request.projected(&self.schema)?;
+        let version = self.control.as_ref().map_or(Ok(0), |control| control.begin("scan", &self.name))?;
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         if Sequence::new(self.config.seed, "failures").fraction(call) < self.config.failure_rate {
             let reason = format!("call {} fails, as configured", call + 1);
@@ -71,6 +82,7 @@ impl Table {
         let batches = Batches {
             ctx: ctx.clone(),
             table: Arc::clone(self),
+            version,
             schema: Arc::clone(&schema),
             projection: request.projection.clone().unwrap_or_else(|| (0..self.columns.len()).collect()),
             next: 0,
@@ -81,8 +93,9 @@ impl Table {
         Ok(Scan { schema, applied: Vec::new(), batches: Box::new(batches) })
     }
 
-    /// Up to `most` rows from row `start`.
-    fn rows(&self, start: u64, most: u64, projection: &[usize], schema: &SchemaRef) -> Result<RecordBatch> {
+    /// Up to `most` of the next rows of a scan.
+    fn rows(&self, scan: &Batches, most: u64) -> Result<RecordBatch> {
+        let (start, projection) = (scan.next, scan.projection.as_slice());
         if self.config.repeat {
             let block = self.block()?;
             let offset = start % block.num_rows() as u64;
@@ -90,9 +103,9 @@ impl Table {
             return Ok(block.project(projection)?.slice(offset as usize, len as usize));
         }
         let len = most as usize;
-        let arrays = projection.iter().map(|&column| self.columns[column].array(start, len)).collect();
+        let arrays = projection.iter().map(|&column| self.columns[column].array(start, len, scan.version)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(len));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&scan.schema), arrays, &options)?)
     }
 
     fn block(&self) -> Result<&RecordBatch> {
@@ -100,21 +113,22 @@ impl Table {
             return Ok(block);
         }
         let len = self.config.rows.clamp(1, REPEAT) as usize;
-        let arrays = self.columns.iter().map(|column| column.array(0, len)).collect();
+        let arrays = self.columns.iter().map(|column| column.array(0, len, 0)).collect();
         let block = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         Ok(self.block.get_or_init(|| block))
     }
 }
 
-fn fingerprint(config: &TableConfig) -> Result<Fingerprint> {
+fn token(config: &TableConfig) -> Result<[u8; 16]> {
     let text = serde_json::to_string(config).map_err(|e| SourceError::invalid_config(e.to_string()))?;
-    let token = [0, 1].map(|seed| Sequence::new(seed, &text).at(0).to_le_bytes());
-    Ok(Fingerprint::new(token.as_flattened()).unwrap_or(Fingerprint::UNKNOWN))
+    let halves = [0, 1].map(|seed| u128::from(Sequence::new(seed, &text).at(0)));
+    Ok((halves[0] << 64 | halves[1]).to_be_bytes())
 }
 
 struct Batches {
     ctx: Context,
     table: Arc<Table>,
+    version: i64,
     schema: SchemaRef,
     projection: Vec<usize>,
     next: u64,
@@ -143,6 +157,10 @@ impl Batches {
         if !self.has_begun {
             self.has_begun = true;
             latency = config.latency_ms;
+            if let Some(control) = &self.table.control {
+                control.wait(&self.ctx)?;
+                pause(&self.ctx, control.delay()?)?;
+            }
         }
         if self.next < self.end {
             latency += config.batch_latency_ms;
@@ -152,7 +170,7 @@ impl Batches {
             return Ok(None);
         }
         let most = (self.end - self.next).min(config.batch_rows as u64);
-        let batch = self.table.rows(self.next, most, &self.projection, &self.schema)?;
+        let batch = self.table.rows(self, most)?;
         self.next += batch.num_rows() as u64;
         self.ctx.progress(Progress { rows: self.next, total_rows: Some(self.end), bytes: 0 });
         Ok(Some(batch))

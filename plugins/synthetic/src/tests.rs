@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
 use plugin_sdk::{CancelToken, Context, DataSource, ErrorCode, Filter, FilterOp, Result, ScanRequest};
 
 use crate::Source;
@@ -134,6 +135,93 @@ fn the_fingerprint_follows_the_configuration_and_its_version() {
     assert_ne!(token(r#""rows": 5, "version": 2"#), first);
 }
 
+/// A table `t` with a control folder, and a way to write its files.
+struct Controlled {
+    folder: tempfile::TempDir,
+    source: Source,
+}
+
+impl Controlled {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = serde_json::to_string(folder.path()).unwrap();
+        let columns = r#"[{"name": "id", "type": "sequence"}, {"name": "v", "type": "version"}]"#;
+        let table = format!(r#"{{"rows": 9, "batch_rows": 4, "columns": {columns}, "control": {path}}}"#);
+        Self { source: Source::new(&format!(r#"{{"datasets": {{"t": {table}}}}}"#)).unwrap(), folder }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(name)).unwrap();
+    }
+
+    fn versions(batches: &[RecordBatch]) -> Vec<i64> {
+        let of = |batch: &RecordBatch| batch.column(1).as_primitive::<Int64Type>().values().to_vec();
+        batches.iter().flat_map(of).collect()
+    }
+}
+
+#[test]
+fn the_version_in_the_control_folder_is_in_rows_and_fingerprint() {
+    let table = Controlled::new();
+    let scan = || Controlled::versions(&batches(&table.source, &ScanRequest::all("t")));
+    let token = || table.source.fingerprint(&ctx(), "t").unwrap();
+    let first = token();
+    assert_eq!(scan(), [0; 9]);
+    table.write("version", "7\n");
+    assert_ne!(token(), first);
+    assert_eq!(scan(), [7; 9]);
+    let late = table.source.scan(&ctx(), &ScanRequest::all("t")).unwrap();
+    table.write("version", "8");
+    let late: Vec<_> = late.batches.collect::<Result<_>>().unwrap();
+    assert_eq!(Controlled::versions(&late), [7; 9], "a scan is of one version");
+    table.write("version", "0");
+    assert_eq!(token(), first);
+    let calls = std::fs::read_to_string(table.folder.path().join("calls")).unwrap();
+    assert_eq!(calls, "fingerprint t 0\nscan t 0\nfingerprint t 7\nscan t 7\nscan t 7\nfingerprint t 0\n");
+    table.write("version", "seven");
+    assert_eq!(table.source.fingerprint(&ctx(), "t").unwrap_err().code, ErrorCode::InvalidData);
+}
+
+#[test]
+fn the_control_folder_takes_the_source_down_and_up_again() {
+    let table = Controlled::new();
+    table.write("down", "");
+    for error in [
+        table.source.fingerprint(&ctx(), "t").unwrap_err(),
+        table.source.scan(&ctx(), &ScanRequest::all("t")).err().unwrap(),
+    ] {
+        assert_eq!((error.code, error.retryable), (ErrorCode::Unavailable, true));
+    }
+    assert!(table.source.schema(&ctx(), "t").is_ok());
+    table.remove("down");
+    assert_eq!(batches(&table.source, &ScanRequest::all("t")).len(), 3);
+}
+
+#[test]
+fn calls_hang_until_the_control_folder_lets_them_go_or_the_caller_gives_up() {
+    let table = Controlled::new();
+    table.write("hang", "");
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let gone = Context::detached("r", None, cancel);
+    assert_eq!(table.source.fingerprint(&gone, "t").unwrap_err().code, ErrorCode::Cancelled);
+    let scan = table.source.scan(&ctx(), &ScanRequest::all("t")).unwrap();
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| scan.batches.collect::<Result<Vec<_>>>().unwrap().len());
+        let token = scope.spawn(|| table.source.fingerprint(&ctx(), "t").is_ok());
+        table.remove("hang");
+        assert_eq!((reader.join().unwrap(), token.join().unwrap()), (3, true));
+    });
+    table.write("delay_ms", "3600000");
+    let late = Context::detached("r", Some(Instant::now()), CancelToken::new());
+    let mut batches = table.source.scan(&late, &ScanRequest::all("t")).unwrap().batches;
+    assert_eq!(batches.next().unwrap().unwrap_err().code, ErrorCode::Timeout);
+}
+
 #[test]
 fn without_a_configuration_there_is_a_demo() {
     let source = Source::new("{}").unwrap();
@@ -167,6 +255,8 @@ fn mistakes_in_a_configuration_are_named() {
     check_refused(r#"{"rows": 1, "columns": [{"name": "a", "type": "int", "min": 9, "max": 1}]}"#, "column 'a'");
     check_refused(r#"{"rows": 1, "batch_rows": 0, "columns": [{"name": "a", "type": "int"}]}"#, "batch_rows");
     check_refused(r#"{"rows": 1, "columns": [{"name": "a", "type": "bool", "cardinality": 2}]}"#, "cardinality");
+    check_refused(r#"{"rows": 1, "columns": [{"name": "a", "type": "version"}]}"#, "control");
+    check_refused(r#"{"rows": 1, "control": "c", "columns": [{"name": "a", "type": "version", "min": 1}]}"#, "version");
 }
 
 #[test]
