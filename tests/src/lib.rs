@@ -1,5 +1,5 @@
 //! What the end-to-end tests stand on: the real server as a child process, a client that sees raw
-//! headers and bytes, tables that hold every type, and an oracle that judges answers row by row.
+//! headers and bytes, a source that a test can change and take down, tables that hold every type, and an oracle that judges answers row by row.
 //!
 //! Nothing here links the server. What the tests know of it is what a user knows: its command line,
 //! its REST interface and the files that it reads.
@@ -12,7 +12,9 @@
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod cache_status;
 pub mod cell;
+pub mod control;
 pub mod http;
 pub mod literal;
 mod options;
@@ -21,7 +23,9 @@ pub mod poll;
 pub mod question;
 pub mod rng;
 mod server;
+mod stopped;
 pub mod tables;
 
 pub use options::Options;
 pub use server::Server;
+pub use stopped::Stopped;

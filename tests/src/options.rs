@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 
@@ -10,7 +11,7 @@ use crate::artifacts;
 use crate::server::Server;
 
 /// How a server is to be started.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     data: Option<PathBuf>,
     plugins: Vec<String>,
@@ -70,7 +71,13 @@ impl Options {
     #[track_caller]
     pub fn start(self) -> Server {
         let folder = TempDir::new().expect("a temporary folder");
-        let plugins = folder.path().join("plugins");
+        self.place(folder.path());
+        Server::spawn(self, Arc::new(folder))
+    }
+
+    /// Puts plugins and files where the server looks for them.
+    fn place(&self, folder: &Path) {
+        let plugins = folder.join("plugins");
         fs::create_dir(&plugins).expect("a plugin folder");
         for name in &self.plugins {
             let library = artifacts::plugin(name);
@@ -79,24 +86,28 @@ impl Options {
         for (name, text) in &self.files {
             fs::write(plugins.join(name), text).expect("a file is written");
         }
+    }
+
+    /// The command that starts the server in a folder.
+    pub(crate) fn command(&self, folder: &Path) -> Command {
         let mut command = Command::new(artifacts::larder());
         command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0"])
             .arg("--home")
-            .arg(folder.path().join("home"))
+            .arg(folder.join("home"))
             .arg("--plugins")
-            .arg(&plugins)
+            .arg(folder.join("plugins"))
             .arg("--data")
             .arg(self.data.clone().unwrap_or_else(|| artifacts::root().join("data")));
         if let Some(text) = &self.config {
-            let path = folder.path().join("larder.toml");
+            let path = folder.join("larder.toml");
             fs::write(&path, text).expect("a configuration is written");
             command.arg("--config").arg(path);
         }
-        command.args(&self.args).current_dir(folder.path());
+        command.args(&self.args).current_dir(folder);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        Server::spawn(command, folder)
+        command
     }
 }

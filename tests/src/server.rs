@@ -16,6 +16,7 @@ use crate::artifacts;
 use crate::http::{Answer, Client};
 use crate::options::Options;
 use crate::poll::{self, PATIENCE};
+use crate::stopped::Stopped;
 
 /// A running server; it is asked to leave, then killed, when dropped.
 #[derive(Debug)]
@@ -24,7 +25,9 @@ pub struct Server {
     client: Client,
     url: String,
     log: Log,
-    folder: TempDir,
+    ready_in: Duration,
+    options: Options,
+    folder: Arc<TempDir>,
 }
 
 /// What the server wrote, both streams, line by line.
@@ -66,8 +69,10 @@ impl Server {
     }
 
     #[track_caller]
-    pub(crate) fn spawn(mut command: Command, folder: TempDir) -> Self {
-        let mut child = command
+    pub(crate) fn spawn(options: Options, folder: Arc<TempDir>) -> Self {
+        let start = Instant::now();
+        let mut child = options
+            .command(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -76,7 +81,6 @@ impl Server {
         let log = Log::default();
         log.follow(child.stdout.take().expect("a pipe"));
         log.follow(child.stderr.take().expect("a pipe"));
-        let start = Instant::now();
         let url = loop {
             let text = log.text();
             if let Some(url) = text.lines().find_map(|line| line.trim().strip_prefix("listening on ")) {
@@ -91,11 +95,18 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        let server = Self { child, client: Client::new(&url), url, log, folder };
+        let ready_in = Duration::ZERO;
+        let mut server = Self { child, client: Client::new(&url), url, log, ready_in, options, folder };
         poll::until_true("the server is ready", PATIENCE, || {
             server.client.try_send("GET", "/readyz", &[], None).is_ok_and(|answer| answer.status == 200)
         });
+        server.ready_in = start.elapsed();
         server
+    }
+
+    /// How long it took from its start until it was ready.
+    pub fn ready_in(&self) -> Duration {
+        self.ready_in
     }
 
     /// `http://127.0.0.1:PORT`.
@@ -209,6 +220,29 @@ impl Server {
     pub fn wait(&mut self) -> ExitStatus {
         let child = &mut self.child;
         poll::until("the server leaves", PATIENCE, || child.try_wait().expect("a child"))
+    }
+
+    /// Asks it to leave, as an operator does.
+    ///
+    /// # Panics
+    /// When it does not leave well.
+    #[track_caller]
+    pub fn stop(mut self) -> Stopped {
+        let status = self.terminate();
+        assert_eq!(status.code(), Some(0), "the server left with {status}");
+        self.stopped()
+    }
+
+    /// Kills it without a warning.
+    #[track_caller]
+    pub fn kill(mut self) -> Stopped {
+        kill_process(self.pid(), Signal::KILL).ok();
+        self.wait();
+        self.stopped()
+    }
+
+    fn stopped(&self) -> Stopped {
+        Stopped { options: self.options.clone(), folder: Arc::clone(&self.folder) }
     }
 
     /// Runs the command line against this server.

@@ -7,6 +7,7 @@
 //! | `delay_ms` | how long a scan waits for its first batch, on top of the configured latency |
 //! | `hang` | while it is there, fingerprints and the first batches of scans wait |
 //! | `down` | while it is there, fingerprints and scans fail as of a source that is away |
+//! | `mute` | while it is there, fingerprints are unknown |
 //! | `calls` | is written: a line for each call, `scan orders 7` or `fingerprint orders 7`, with the version |
 //!
 //! A scan reads the version once, when it begins: all its rows are of that version, however long they
@@ -54,6 +55,11 @@ impl Control {
             std::thread::sleep(NAP);
         }
         Ok(())
+    }
+
+    /// Whether fingerprints are to be unknown.
+    pub(crate) fn is_mute(&self) -> bool {
+        self.has("mute")
     }
 
     /// How long a scan is to wait.

@@ -64,6 +64,9 @@ impl Table {
         if let Some(control) = &self.control {
             token.extend(control.begin("fingerprint", &self.name)?.to_le_bytes());
             control.wait(ctx)?;
+            if control.is_mute() {
+                return Ok(Fingerprint::UNKNOWN);
+            }
         }
         Ok(Fingerprint::new(&token).unwrap_or(Fingerprint::UNKNOWN))
     }

@@ -182,6 +182,8 @@ fn the_version_in_the_control_folder_is_in_rows_and_fingerprint() {
     assert_eq!(token(), first);
     let calls = std::fs::read_to_string(table.folder.path().join("calls")).unwrap();
     assert_eq!(calls, "fingerprint t 0\nscan t 0\nfingerprint t 7\nscan t 7\nscan t 7\nfingerprint t 0\n");
+    table.write("mute", "");
+    assert!(!token().is_known());
     table.write("version", "seven");
     assert_eq!(table.source.fingerprint(&ctx(), "t").unwrap_err().code, ErrorCode::InvalidData);
 }
