@@ -1,22 +1,28 @@
 //! The cache as its users see it.
 //!
-//! A read is: the coarse time, one look into the memory tier, three comparisons. Everything else (removing what is out
-//! of date, loading, storing) happens on the way of a miss.
+//! A read is: the coarse time, one look into the memory tier, three comparisons. Everything else (looking on disk,
+//! removing what is out of date, loading, storing) happens on the way of a miss.
 
 use std::any::TypeId;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Builder, Config, Parts};
-use crate::entry::{Hit, Item, State, Stored};
-use crate::error::LoadError;
+use crate::entry::{Hit, Item, Stored};
+use crate::error::{LoadError, NotDurable};
 use crate::flight::Purpose;
 use crate::inner::{Inner, Request};
-use crate::key::{Key, Namespace};
+use crate::key::{BorrowedKey, Key, Namespace};
+use crate::listing::{EntryFilter, EntryInfo};
 use crate::load::{LoadContext, LoadOptions, Loaded, erase};
 use crate::observer::Departure;
 use crate::origin::Origin;
-use crate::stamps::Stamps;
+use crate::scope::Scope;
+use crate::stamps::{Noted, Stamps};
 use crate::stats::Stats;
+use crate::tier::{ByteTier, Change, TierError};
+use crate::warm::Warmed;
 
 /// A cache of values of one type. Cloning it gives another handle of the same cache.
 ///
@@ -31,7 +37,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         Builder::new(name)
     }
 
-    pub(crate) fn from_parts(parts: Parts) -> Self {
+    pub(crate) fn from_parts(parts: Parts<V>) -> Self {
         Self { inner: Arc::new(Inner::new(parts)) }
     }
 
@@ -45,12 +51,17 @@ impl<V: Send + Sync + 'static> Cache<V> {
         &self.inner.stamps
     }
 
+    /// Its disk tier.
+    pub fn tier(&self) -> Option<&Arc<dyn ByteTier>> {
+        self.inner.disk.as_ref().map(|disk| &disk.tier)
+    }
+
     /// The origin of a scan that begins now: for a value that is loaded outside and inserted afterwards.
     pub fn begin(&self) -> Origin {
         self.inner.begin()
     }
 
-    /// The value of a key, if it may be served.
+    /// The fresh value of a key in memory. Never blocks.
     #[inline]
     pub fn get(&self, key: &Key) -> Option<Hit<V>> {
         let hit = self.inner.look_up(key);
@@ -61,40 +72,172 @@ impl<V: Send + Sync + 'static> Cache<V> {
         hit
     }
 
-    /// The value of a key, if it may be served: without a trace in recency or statistics.
+    /// As [`Cache::get`], for a key of these bytes at version 0, which is made only if it is needed: a hit allocates
+    /// nothing.
+    #[inline]
+    pub fn get_bytes(&self, namespace: &Namespace, bytes: &[u8]) -> Option<Hit<V>> {
+        if let Some(hit) = self.inner.look_up_borrowed(&BorrowedKey::new(namespace, bytes)) {
+            match &self.inner.observer {
+                None => self.inner.count_borrowed_hit(&hit),
+                Some(_) => self.inner.count_hit(&Key::new(namespace, bytes), &hit),
+            }
+            return Some(hit);
+        }
+        // What is out of date is taken away, and the miss counted, with the key itself.
+        self.get(&Key::new(namespace, bytes))
+    }
+
+    /// The fresh value of a key, from memory or from disk.
+    pub async fn find(&self, key: &Key) -> Option<Hit<V>> {
+        match self.inner.look_up(key) {
+            Some(hit) => {
+                self.inner.count_hit(key, &hit);
+                Some(hit)
+            }
+            None => self.inner.find_on_disk(key).await,
+        }
+    }
+
+    /// As [`Cache::find`], for callers that may block.
+    pub fn find_blocking(&self, key: &Key) -> Option<Hit<V>> {
+        match self.inner.look_up(key) {
+            Some(hit) => {
+                self.inner.count_hit(key, &hit);
+                Some(hit)
+            }
+            None => self.inner.found_on_disk(key, self.inner.restore_blocking(key)),
+        }
+    }
+
+    /// The value of a key in memory as far as it may be used at all, fresh or not: without a trace in recency or
+    /// statistics.
     pub fn peek(&self, key: &Key) -> Option<Hit<V>> {
-        self.inner.peek(key)
+        self.inner.usable(key)
     }
 
     /// Stores a value. An item without an origin begins now: that is right for a value that was computed from nothing
     /// that an invalidation could be about. For all else take [`Cache::begin`] before the scan.
     pub fn insert(&self, key: &Key, item: Item<V>) -> Stored {
         let cell = self.inner.stamps.cell(key.namespace());
-        self.inner.store(key, item, self.begin(), self.inner.config.ttl, cell).1
+        let terms = self.inner.terms(&LoadOptions::default());
+        self.inner.store(key, item, self.begin(), Duration::ZERO, terms, cell).1
     }
 
-    /// Removes the value of a key, and keeps every load of its namespace that began before from being stored. Says
-    /// whether there was a value that could have been served.
-    pub fn remove(&self, key: &Key) -> bool {
-        self.inner.stamps.raise_store_barrier(key.namespace());
-        let Some(entry) = self.inner.memory.remove(key) else { return false };
-        self.inner.departed(key, &entry, Departure::Removed);
-        entry.state(self.inner.clock.now(), &self.inner.stamps) == State::Fresh
+    /// Makes everything invalid that the scope covers and that began before now. Returns the stamp of the invalidation.
+    /// When this returns, nothing that is covered is served any more; with durable stamps, not after a crash either.
+    ///
+    /// # Errors
+    /// It holds in this process, but could not be made to outlive it. The disk tier was given up.
+    pub async fn invalidate(&self, scope: Scope) -> Result<u64, NotDurable> {
+        if !self.inner.stamps.is_durable() {
+            return self.invalidate_blocking(&scope);
+        }
+        let this = self.clone();
+        match tokio::task::spawn_blocking(move || this.invalidate_blocking(&scope)).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                let source = TierError { what: "the thread that does it was lost".into(), source: Some(error.into()) };
+                Err(NotDurable { stamp: self.inner.stamps.counter(), source })
+            }
+        }
     }
 
-    /// Makes everything invalid that began before now, in every cache with these stamps. Returns the stamp.
-    pub fn invalidate_all(&self) -> u64 {
-        self.inner.stamps.invalidate_all()
+    /// As [`Cache::invalidate`], for callers that may block while it is made durable.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn invalidate_blocking(&self, scope: &Scope) -> Result<u64, NotDurable> {
+        let Inner { stamps, .. } = &*self.inner;
+        let outcome = match scope {
+            Scope::All => stamps.invalidate_all(),
+            Scope::Namespace(namespace) => stamps.invalidate_namespace(namespace),
+            Scope::Tag(tag) => stamps.invalidate_tag(tag),
+            Scope::Key(key) => self.delete(key.namespace(), scope, |cache, stamp| Change::Key {
+                cache,
+                namespace: key.namespace().text(),
+                bytes: key.bytes().into(),
+                stamp,
+            }),
+            Scope::Prefix { namespace, prefix } => self.delete(namespace, scope, |cache, stamp| Change::Prefix {
+                cache,
+                namespace: namespace.text(),
+                prefix: Arc::clone(prefix),
+                stamp,
+            }),
+        };
+        self.inner.tell(|observer, cache| observer.invalidate(cache, scope, outcome.is_ok()));
+        outcome
     }
 
-    /// Makes everything of this namespace invalid that began before now, in every cache with these stamps. Returns
-    /// the stamp.
-    pub fn invalidate_namespace(&self, namespace: &Namespace) -> u64 {
-        self.inner.stamps.invalidate_namespace(namespace)
+    fn delete(
+        &self,
+        namespace: &Namespace,
+        scope: &Scope,
+        change: impl FnOnce(Arc<str>, u64) -> Change,
+    ) -> Result<u64, NotDurable> {
+        let Inner { stamps, memory, disk, config, .. } = &*self.inner;
+        let cell = stamps.cell(namespace);
+        let stamp = stamps.raise_store_barrier(&cell);
+        let outcome = match disk {
+            Some(_) => stamps.record(stamp, || change(Arc::clone(&config.name), stamp)),
+            None => Ok(stamp),
+        };
+        // Memory obeys, whether it could be made durable or not.
+        match scope {
+            Scope::Key(key) => {
+                let removed = memory.remove(key, || {
+                    if let Some(disk) = disk {
+                        disk.tier.remove(&disk.record_key(key));
+                    }
+                    stamps.raise_store_barrier(&cell);
+                });
+                if let Some(entry) = removed {
+                    self.inner.departed(key, &entry, Departure::Removed);
+                }
+            }
+            scope => {
+                let again = || {
+                    stamps.raise_store_barrier(&cell);
+                };
+                for (key, entry) in memory.remove_all(|key| scope.covers(key), again) {
+                    self.inner.departed(&key, &entry, Departure::Removed);
+                }
+            }
+        }
+        outcome
     }
 
-    /// Frees what is expired or invalid, and returns how many entries that were. No read needs this: it gives memory
-    /// back sooner than eviction would. It looks at every entry, and locks none out for longer than a look.
+    /// Everything goes: as [`Cache::invalidate`] with [`Scope::All`], and the memory is given back at once.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn clear(&self) -> Result<u64, NotDurable> {
+        let outcome = self.invalidate(Scope::All).await;
+        self.sweep();
+        outcome
+    }
+
+    /// Tells what the data behind a namespace looks like now. If that has changed, it is an invalidation of the
+    /// namespace, unless [`Config::invalidate_on_data_change`] says no. Blocks while it is made durable.
+    ///
+    /// # Errors
+    /// As [`Cache::invalidate`].
+    pub fn note_fingerprint(&self, namespace: &Namespace, fingerprint: &[u8]) -> Result<Noted, NotDurable> {
+        if !self.inner.config.invalidate_on_data_change {
+            return Ok(Noted::Same);
+        }
+        self.inner.stamps.note_fingerprint(namespace, fingerprint)
+    }
+
+    /// Frees what a namespace has in memory; what it has on disk stays, and stays valid.
+    pub fn release(&self, namespace: &Namespace) {
+        for (key, entry) in self.inner.memory.remove_all(|key| key.namespace() == namespace, || {}) {
+            self.inner.departed(&key, &entry, Departure::Removed);
+        }
+    }
+
+    /// Frees what is dead or invalid in memory, and returns how many entries that were. No read needs this: it gives
+    /// memory back sooner than eviction would. It looks at every entry, and locks none out for longer than a look.
     pub fn sweep(&self) -> u64 {
         let now = self.inner.clock.now();
         let dead = self.inner.memory.entries().filter(|(key, entry)| self.inner.remove_dead(key, entry, now));
@@ -103,25 +246,71 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// What it has done and what it holds.
     pub fn stats(&self) -> Stats {
-        let Inner { counters, memory, flights, stamps, .. } = &*self.inner;
+        let Inner { counters, memory, flights, stamps, clock, .. } = &*self.inner;
         Stats {
             entries: memory.len(),
             bytes: memory.bytes(),
             weight: memory.weight(),
             loading: flights.len() as u64,
-            invalidations: stamps.counter(),
-            ..counters.snapshot()
+            invalidations: stamps.given(),
+            ..counters.snapshot(clock.now())
         }
     }
 
-    /// The value of a key, loaded if it is missing. However many callers miss at once, one load serves them all; it
-    /// runs in a task of its own, so that it does not matter which of them stays.
+    /// The age of the oldest entry in memory that may be used. It looks at every entry.
+    pub fn oldest(&self) -> Option<Duration> {
+        let now = self.inner.clock.now();
+        let usable = self.inner.memory.entries().filter(|(_, entry)| entry.state(now, &self.inner.stamps).is_usable());
+        usable.map(|(_, entry)| now.since(entry.origin.loaded_at())).max()
+    }
+
+    /// The entries that may be used, of both tiers, in the order of keys. Blocks while it reads the list of the disk.
+    pub fn entries(&self, filter: &EntryFilter) -> Vec<EntryInfo> {
+        self.inner.list(filter)
+    }
+
+    /// What is known of one entry that may be used. Blocks while it looks on disk.
+    pub fn entry(&self, key: &Key) -> Option<EntryInfo> {
+        self.inner.describe(key)
+    }
+
+    /// The entries and bytes of each namespace in memory. It looks at every entry.
+    pub fn usage(&self) -> Vec<(Namespace, u64, u64)> {
+        let mut usage = std::collections::HashMap::<Namespace, (u64, u64)>::new();
+        for (key, entry) in self.inner.memory.entries() {
+            let (entries, bytes) = usage.entry(key.namespace().clone()).or_default();
+            *entries += 1;
+            *bytes += entry.bytes;
+        }
+        usage.into_iter().map(|(namespace, (entries, bytes))| (namespace, entries, bytes)).collect()
+    }
+
+    /// The value of a key, loaded if it is missing, by a loader that cannot fail.
     ///
-    /// A call that comes after an invalidation never gets the value of a load that began before it.
+    /// # Errors
+    /// See [`LoadError`]: it may panic, or take too long.
+    pub async fn get_or_load<F, Fut>(
+        &self,
+        key: &Key,
+        options: LoadOptions,
+        load: F,
+    ) -> Result<Loaded<V>, LoadError<Infallible>>
+    where
+        F: FnOnce(LoadContext) -> Fut + Send + 'static,
+        Fut: Future<Output = Item<V>> + Send + 'static,
+    {
+        self.try_get_or_load(key, options, |context| async { Ok(load(context).await) }).await
+    }
+
+    /// The value of a key: from memory, from disk, or loaded. However many callers miss at once, one load serves them
+    /// all; it runs in a task of its own, so that it does not matter which of them stays.
+    ///
+    /// A value whose ttl is over is served as [`LoadOptions`] and the cache's settings allow. A call that comes after an
+    /// invalidation never gets the value of a load that began before it.
     ///
     /// # Errors
     /// See [`LoadError`]. A failure is told to all who wait for it and is not kept.
-    pub async fn get_or_load<F, Fut, E>(
+    pub async fn try_get_or_load<F, Fut, E>(
         &self,
         key: &Key,
         options: LoadOptions,
@@ -134,10 +323,10 @@ impl<V: Send + Sync + 'static> Cache<V> {
     {
         if let Some(hit) = self.inner.look_up(key) {
             self.inner.count_hit(key, &hit);
-            return Ok(Loaded::from_hit(hit));
+            return Ok(Loaded::there(hit, crate::load::How::Hit));
         }
         let request = Request { purpose: Purpose::Load, options, error: TypeId::of::<E>() };
-        self.inner.load(key, request, erase(load)).await.map_err(LoadError::from_failure)
+        self.inner.get_or_load(key, request, erase(load)).await.map_err(LoadError::from_failure)
     }
 
     /// Loads the value of a key again, whether it is there or not, while the present one goes on being served; then
@@ -153,6 +342,53 @@ impl<V: Send + Sync + 'static> Cache<V> {
     {
         let request = Request { purpose: Purpose::Reload, options, error: TypeId::of::<E>() };
         self.inner.load(key, request, erase(load)).await.map_err(LoadError::from_failure)
+    }
+
+    /// Loads those of these keys that are missing, [`Config::refresh_workers`] at a time. A key that cannot be loaded
+    /// stops no other.
+    pub async fn warm<F, Fut, E>(&self, keys: impl IntoIterator<Item = Key>, options: LoadOptions, load: F) -> Warmed
+    where
+        F: Fn(Key, LoadContext) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Item<V>, E>> + Send + 'static,
+        E: Send + Sync + 'static,
+    {
+        let (mut warmed, mut tasks) = (Warmed::default(), tokio::task::JoinSet::new());
+        for key in keys {
+            if tasks.len() >= self.config().refresh_workers {
+                warmed.count(tasks.join_next().await.and_then(Result::ok).flatten());
+            }
+            let (this, load) = (self.clone(), load.clone());
+            tasks.spawn(async move {
+                let one = key.clone();
+                this.try_get_or_load(&key, options, move |context| load(one, context)).await.ok().map(|it| it.how())
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            warmed.count(ended.ok().flatten());
+        }
+        warmed
+    }
+
+    /// Waits until all that was stored is on disk. The cache can be used as before.
+    ///
+    /// # Errors
+    /// The disk tier is out of service.
+    pub async fn flush(&self) -> Result<(), TierError> {
+        let Some(tier) = self.tier().cloned() else { return Ok(()) };
+        match tokio::task::spawn_blocking(move || tier.flush()).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                Err(TierError { what: "the thread that flushes was lost".into(), source: Some(error.into()) })
+            }
+        }
+    }
+
+    /// The end of the cache: what was stored is on disk when this returns, and the handle is gone.
+    ///
+    /// # Errors
+    /// As [`Cache::flush`].
+    pub async fn close(self) -> Result<(), TierError> {
+        self.flush().await
     }
 }
 

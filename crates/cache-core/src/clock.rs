@@ -16,14 +16,21 @@ use parking_lot::Mutex;
 /// How often the ticker sets the clock.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A point of the monotonic time of one process, in nanoseconds. Only moments of the same clock can be compared.
+/// What lies before the beginning of a clock: an entry that was loaded by an earlier process has a moment too.
+const BEFORE: u64 = 100 * 365 * 24 * 3600 * 1_000_000_000;
+
+/// A loading time this far in the future is no rounding: the wall clock went backwards.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+/// A point of the monotonic time of one process, in nanoseconds, counted from 100 years before its clock began. Only
+/// moments of the same clock can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(u64);
 
 impl Moment {
     /// The moment so long after the clock began.
     pub fn from_start(elapsed: Duration) -> Self {
-        Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))
+        Self(BEFORE.saturating_add(nanos(elapsed)))
     }
 
     /// The time from `earlier` to this moment; zero if `earlier` is later.
@@ -31,25 +38,42 @@ impl Moment {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// This moment moved forward; at most to the end of time, in 584 years.
+    /// This moment moved forward; at most to the end of time, in 484 years.
     #[must_use]
     pub fn plus(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(Self::from_start(time).0))
+        Self(self.0.saturating_add(nanos(time)))
     }
+
+    /// This moment moved backward; at most to the beginning of time.
+    #[must_use]
+    pub fn minus(self, time: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(time)))
+    }
+
+    /// The nanoseconds from `other` to this moment, negative if `other` is later.
+    pub(crate) fn nanos_after(self, other: Self) -> i64 {
+        i64::try_from(i128::from(self.0) - i128::from(other.0)).unwrap_or(i64::MAX)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A source of [`Moment`]s. Cloning is cheap and gives the same clock.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Nanoseconds since the clock began, as they were last set.
+    /// The moment that was last set.
     ticks: Arc<AtomicU64>,
+    /// How far a manual clock's time of day is ahead of its time since the epoch, in nanoseconds.
+    skew: Arc<AtomicU64>,
     source: Source,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Source {
     Ticker { began: Instant },
-    Manual { began: SystemTime },
+    Manual,
 }
 
 impl Clock {
@@ -64,7 +88,7 @@ impl Clock {
             return Ok(clock.clone());
         }
         let began = Instant::now();
-        let ticks = Arc::new(AtomicU64::new(0));
+        let ticks = Arc::new(AtomicU64::new(BEFORE));
         let set = Arc::clone(&ticks);
         std::thread::Builder::new().name("cache-clock".to_owned()).spawn(move || {
             loop {
@@ -72,7 +96,7 @@ impl Clock {
                 set.store(Moment::from_start(began.elapsed()).0, Ordering::Relaxed);
             }
         })?;
-        Ok(process.insert(Self { ticks, source: Source::Ticker { began } }).clone())
+        Ok(process.insert(Self { ticks, skew: Arc::default(), source: Source::Ticker { began } }).clone())
     }
 
     /// The coarse time: at most about a tick behind.
@@ -85,7 +109,7 @@ impl Clock {
     pub fn exact(&self) -> Moment {
         match self.source {
             Source::Ticker { began } => Moment::from_start(began.elapsed()),
-            Source::Manual { .. } => self.now(),
+            Source::Manual => self.now(),
         }
     }
 
@@ -93,7 +117,20 @@ impl Clock {
     pub fn wall(&self) -> SystemTime {
         match self.source {
             Source::Ticker { .. } => SystemTime::now(),
-            Source::Manual { began } => began + self.now().since(Moment(0)),
+            Source::Manual => {
+                let skew = Duration::from_nanos(self.skew.load(Ordering::Relaxed));
+                SystemTime::UNIX_EPOCH + skew + self.now().since(Moment(BEFORE))
+            }
+        }
+    }
+
+    /// The moment of a time of day in the past; `None` if it is in the future: then the time of day was set back since,
+    /// and nobody knows how old that is.
+    pub(crate) fn moment_of(&self, time: SystemTime) -> Option<Moment> {
+        match self.wall().duration_since(time) {
+            Ok(age) => Some(self.exact().minus(age)),
+            Err(ahead) if ahead.duration() <= TOLERANCE => Some(self.exact()),
+            Err(_) => None,
         }
     }
 }
@@ -103,10 +140,17 @@ impl Clock {
 pub struct ManualClock(Clock);
 
 impl ManualClock {
-    /// A clock at moment zero, whose time of day begins at the Unix epoch.
+    /// A clock at its beginning, whose time of day is ten days after the Unix epoch.
     pub fn new() -> Self {
-        let source = Source::Manual { began: SystemTime::UNIX_EPOCH };
-        Self(Clock { ticks: Arc::new(AtomicU64::new(0)), source })
+        let skew = Arc::new(AtomicU64::new(nanos(Duration::from_secs(10 * 24 * 3600))));
+        Self(Clock { ticks: Arc::new(AtomicU64::new(BEFORE)), skew, source: Source::Manual })
+    }
+
+    /// Sets the time of day back, as an administrator may; the monotonic time stays. At most to the epoch.
+    pub fn set_back(&self, time: Duration) {
+        let back = |skew: u64| Some(skew.saturating_sub(nanos(time)));
+        // The closure always gives a value.
+        let _ = self.0.skew.fetch_update(Ordering::Relaxed, Ordering::Relaxed, back);
     }
 
     /// The clock to give to a cache.
@@ -116,8 +160,7 @@ impl ManualClock {
 
     /// Moves the clock forward.
     pub fn advance(&self, time: Duration) {
-        let step = Moment::from_start(time).0;
-        self.0.ticks.fetch_add(step, Ordering::Relaxed);
+        self.0.ticks.fetch_add(nanos(time), Ordering::Relaxed);
     }
 }
 
@@ -139,7 +182,22 @@ mod tests {
         assert_eq!(clock.exact(), start);
         manual.advance(Duration::from_secs(90));
         assert_eq!(clock.now().since(start), Duration::from_secs(90));
-        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + Duration::from_secs(90));
+        assert_eq!(clock.wall(), SystemTime::UNIX_EPOCH + Duration::from_secs(10 * 24 * 3600 + 90));
+    }
+
+    #[test]
+    fn a_time_of_day_has_a_moment_unless_it_is_in_the_future() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
+        let then = clock.wall();
+        manual.advance(Duration::from_secs(60));
+        assert_eq!(clock.moment_of(then), Some(clock.now().minus(Duration::from_secs(60))));
+        assert_eq!(
+            clock.moment_of(then - Duration::from_secs(86_400)).map(|m| clock.now().since(m).as_secs()),
+            Some(86_460)
+        );
+        manual.set_back(Duration::from_secs(3600));
+        assert_eq!(clock.moment_of(then), None);
     }
 
     #[test]

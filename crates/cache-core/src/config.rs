@@ -1,18 +1,22 @@
 //! What a cache is told when it is built.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::cache::Cache;
+use crate::cache_config::CacheConfig;
 use crate::clock::Clock;
+use crate::codec::Codec;
+use crate::disk::Disk;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::memory::admitted;
 use crate::observer::Observer;
+use crate::persist::Persist;
 use crate::stamps::Stamps;
+use crate::tier::ByteTier;
 
 /// The settings of a cache, as they are in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub struct Config {
     pub ttl: Duration,
     /// How long a load may take. Default: 30 s.
     pub load_timeout: Duration,
+    /// How long a value may be served after its ttl while it is loaded again. Default: not at all.
+    pub stale_while_revalidate: Duration,
+    /// How long a value may be served after its ttl when loading it again fails. Default: not at all.
+    pub stale_if_error: Duration,
+    /// How many stale values are loaded again at a time behind their readers. Default: 4.
+    pub refresh_workers: usize,
+    /// Whether a changed fingerprint is an invalidation. Default: yes.
+    pub invalidate_on_data_change: bool,
+    /// How values are compressed on disk. Default: zstd.
+    pub compression: Codec,
 }
 
 impl Config {
@@ -44,6 +58,11 @@ impl Config {
             max_entry_bytes: Self::MAX_BYTES / 4,
             ttl: Duration::from_secs(3600),
             load_timeout: Duration::from_secs(30),
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+            refresh_workers: 4,
+            invalidate_on_data_change: true,
+            compression: Codec::default(),
         }
     }
 
@@ -54,6 +73,7 @@ impl Config {
             ("max_entry_bytes", self.max_entry_bytes == 0),
             ("ttl", self.ttl.is_zero()),
             ("load_timeout", self.load_timeout.is_zero()),
+            ("refresh_workers", self.refresh_workers == 0),
         ];
         if let Some((setting, _)) = zero.into_iter().find(|(_, is_zero)| *is_zero) {
             return Err(Error::Zero { setting });
@@ -78,16 +98,20 @@ pub struct Builder<V> {
     clock: Option<Clock>,
     observer: Option<Arc<dyn Observer>>,
     runtime: Option<Handle>,
-    value: PhantomData<fn() -> V>,
+    persist: Option<Arc<dyn Persist<V>>>,
+    tier: Option<Arc<dyn ByteTier>>,
+    /// Whether the configuration asked for a disk tier.
+    must_persist: bool,
 }
 
 /// What a built cache stands on beside its configuration.
-pub(crate) struct Parts {
+pub(crate) struct Parts<V> {
     pub(crate) config: Config,
     pub(crate) stamps: Arc<Stamps>,
     pub(crate) clock: Clock,
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) runtime: Option<Handle>,
+    pub(crate) disk: Option<Disk<V>>,
 }
 
 impl<V: Send + Sync + 'static> Builder<V> {
@@ -99,8 +123,18 @@ impl<V: Send + Sync + 'static> Builder<V> {
             clock: None,
             observer: None,
             runtime: None,
-            value: PhantomData,
+            persist: None,
+            tier: None,
+            must_persist: false,
         }
+    }
+
+    /// The settings as people write them. What is set after this wins.
+    pub fn config(mut self, config: &CacheConfig) -> Self {
+        config.apply(&mut self.config);
+        self.max_entry_bytes = config.max_entry_bytes.or(self.max_entry_bytes);
+        self.must_persist = config.persist_to_disk;
+        self
     }
 
     /// See [`Config::max_bytes`].
@@ -133,7 +167,43 @@ impl<V: Send + Sync + 'static> Builder<V> {
         self
     }
 
-    /// Shares the invalidations of other caches. Default: stamps of its own.
+    /// See [`Config::stale_while_revalidate`].
+    pub fn stale_while_revalidate(mut self, time: Duration) -> Self {
+        self.config.stale_while_revalidate = time;
+        self
+    }
+
+    /// See [`Config::stale_if_error`].
+    pub fn stale_if_error(mut self, time: Duration) -> Self {
+        self.config.stale_if_error = time;
+        self
+    }
+
+    /// See [`Config::refresh_workers`].
+    pub fn refresh_workers(mut self, workers: usize) -> Self {
+        self.config.refresh_workers = workers;
+        self
+    }
+
+    /// See [`Config::compression`].
+    pub fn compression(mut self, codec: Codec) -> Self {
+        self.config.compression = codec;
+        self
+    }
+
+    /// How values become bytes: needed for a cache with a tier.
+    pub fn persist(mut self, persist: impl Persist<V> + 'static) -> Self {
+        self.persist = Some(Arc::new(persist));
+        self
+    }
+
+    /// Keeps the entries in this tier too, under the name of this cache, which must be the only one of that name there.
+    pub fn tier(mut self, tier: Arc<dyn ByteTier>) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
+    /// Shares the invalidations of other caches; a cache with a tier needs durable ones. Default: stamps of its own.
     pub fn stamps(mut self, stamps: Arc<Stamps>) -> Self {
         self.stamps = Some(stamps);
         self
@@ -171,13 +241,23 @@ impl<V: Send + Sync + 'static> Builder<V> {
             Some(clock) => clock,
             None => Clock::process().map_err(Error::Clock)?,
         };
-        Ok(Cache::from_parts(Parts {
-            config,
-            stamps: self.stamps.unwrap_or_default(),
-            clock,
-            observer: self.observer,
-            runtime: self.runtime,
-        }))
+        let disk = match (self.tier, self.persist) {
+            (Some(tier), Some(persist)) => {
+                Some(Disk { tier, persist, codec: config.compression, cache: Arc::clone(&config.name) })
+            }
+            (Some(_), None) => return Err(Error::NoPersist),
+            (None, _) if self.must_persist => return Err(Error::NoTier),
+            (None, _) => None,
+        };
+        let stamps = match (self.stamps, &disk) {
+            // What is on disk would outlive the invalidations of it.
+            (Some(stamps), Some(_)) if !stamps.is_durable() => return Err(Error::StampsNotDurable),
+            (Some(stamps), _) => stamps,
+            (None, Some(disk)) => Arc::new(Stamps::durable(Arc::clone(&disk.tier))),
+            (None, None) => Arc::default(),
+        };
+        let (observer, runtime) = (self.observer, self.runtime);
+        Ok(Cache::from_parts(Parts { config, stamps, clock, observer, runtime, disk }))
     }
 }
 
@@ -206,5 +286,16 @@ mod tests {
         check(|builder| builder.max_entry_bytes(10), "bookkeeping");
         check(|builder| builder.max_bytes(10), "bookkeeping");
         check(|builder| builder.max_entries(1), "");
+        check(|builder| builder.refresh_workers(0), "refresh_workers");
+        let given = |change: fn(&mut CacheConfig)| {
+            let mut config = CacheConfig::default();
+            change(&mut config);
+            config
+        };
+        check(|builder| builder.config(&given(|_| {})), "");
+        check(|builder| builder.config(&given(|config| config.ttl_seconds = 0)), "ttl");
+        check(|builder| builder.config(&given(|config| config.persist_to_disk = true)), "persist_to_disk");
+        check(|builder| builder.config(&given(|config| config.max_entry_bytes = Some(1 << 40))), "at most");
+        check(|builder| builder.config(&given(|config| config.ttl_seconds = 0)).ttl(Duration::from_secs(1)), "");
     }
 }

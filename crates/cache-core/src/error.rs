@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flight::Failure;
+use crate::tier::TierError;
 
 /// Why a cache could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +32,15 @@ pub enum Error {
         /// What an entry takes without its value.
         overhead: u64,
     },
+    /// Persistence was asked for, and there is nothing to persist to.
+    #[error("use persist_to_disk = true without a tier: open one in disk_cache_dir and give it to the builder")]
+    NoTier,
+    /// There is a tier, and nothing says how values become bytes.
+    #[error("use a tier without saying how values become bytes: give the builder a Persist, such as MessagePack")]
+    NoPersist,
+    /// The entries would outlive the invalidations of them.
+    #[error("use a tier with stamps that are not durable: make them with Stamps::durable")]
+    StampsNotDurable,
     /// The thread of the clock.
     #[error("start the clock's thread")]
     Clock(#[source] std::io::Error),
@@ -91,4 +101,16 @@ impl<E> Clone for LoadError<E> {
             Self::NoRuntime => Self::NoRuntime,
         }
     }
+}
+
+/// An invalidation that holds in this process, but could not be made to outlive it. The tier that keeps the records was
+/// given up, as far as that was possible.
+#[derive(Debug, thiserror::Error)]
+#[error("make the invalidation durable")]
+pub struct NotDurable {
+    /// The stamp that it has.
+    pub stamp: u64,
+    /// Why.
+    #[source]
+    pub source: TierError,
 }

@@ -24,8 +24,7 @@ use tokio::task::AbortHandle;
 use crate::cancel::CancelSignal;
 use crate::entry::{Entry, Hit, Stored};
 use crate::key::{Key, Prehashed};
-use crate::load::SharedError;
-use crate::origin::Origin;
+use crate::load::{FlightOrigin, SharedError};
 use crate::stamps::Cell;
 
 const SHARDS: usize = 32;
@@ -60,11 +59,13 @@ pub(crate) type Outcome<V> = Result<Landed<V>, Failure>;
 pub(crate) struct Landed<V> {
     pub(crate) entry: Arc<Entry<V>>,
     pub(crate) stored: Stored,
+    /// Whether it came from disk.
+    pub(crate) restored: bool,
 }
 
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), stored: self.stored }
+        Self { entry: Arc::clone(&self.entry), ..*self }
     }
 }
 
@@ -80,9 +81,16 @@ pub(crate) enum Failure {
     NoRuntime,
 }
 
+impl Failure {
+    /// Whether an old value may stand in for what could not be had.
+    pub(crate) fn is_of_the_load(&self) -> bool {
+        !matches!(self, Self::NoRuntime)
+    }
+}
+
 pub(crate) struct Flight<V> {
     pub(crate) id: FlightId,
-    pub(crate) origin: Origin,
+    pub(crate) origin: Arc<FlightOrigin>,
     pub(crate) cell: Arc<Cell>,
     pub(crate) cancel: CancelSignal,
     /// The type of the loader's error: only callers that expect it can be told of it.
@@ -95,7 +103,7 @@ pub(crate) struct Flight<V> {
 impl<V> Flight<V> {
     pub(crate) fn new(
         id: FlightId,
-        origin: Origin,
+        origin: Arc<FlightOrigin>,
         cell: Arc<Cell>,
         error: TypeId,
         result: watch::Receiver<Option<Outcome<V>>>,
@@ -166,6 +174,11 @@ impl<V> Flights<V> {
         // A flight that was here already began before an invalidation. It lands for its own waiters.
         shard.insert(id, flight);
         Boarding::Led(card, result)
+    }
+
+    /// Whether there is one of this id.
+    pub(crate) fn is_under_way(&self, id: &FlightId) -> bool {
+        self.shard(&id.key).lock().contains_key(id)
     }
 
     /// How many there are.

@@ -2,21 +2,24 @@
 
 use std::any::TypeId;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Parts};
-use crate::entry::{Entry, Hit, Item, State, Stored};
+use crate::disk::Disk;
+use crate::entry::{Entry, Extras, Freshness, Hit, Item, State, Stored, Terms, Windows};
 use crate::flight::{Boarding, Failure, Flight, FlightId, Flights, Purpose, ResultSender};
-use crate::key::Key;
+use crate::key::{BorrowedKey, Key};
 use crate::landing::Landing;
-use crate::load::{How, LoadContext, LoadOptions, Loaded, Loader};
-use crate::memory::Memory;
+use crate::load::{FlightOrigin, How, LoadContext, LoadOptions, Loaded, Loader, Stale, begin};
+use crate::memory::{Admission, Memory};
 use crate::observer::{Departure, Observer};
 use crate::origin::Origin;
+use crate::pause::Pauses;
 use crate::stamps::{Cell, Stamps};
 use crate::stats::Counters;
 
@@ -27,8 +30,12 @@ pub(crate) struct Inner<V> {
     pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) flights: Flights<V>,
     pub(crate) memory: Memory<V>,
+    pub(crate) disk: Option<Disk<V>>,
     pub(crate) stamps: Arc<Stamps>,
     pub(crate) clock: Clock,
+    /// One for each refresh that may run behind a reader.
+    refreshes: Arc<Semaphore>,
+    pauses: Pauses,
     runtime: Option<Handle>,
 }
 
@@ -40,28 +47,100 @@ pub(crate) struct Request {
     pub(crate) error: TypeId,
 }
 
+/// What a look found.
+enum Look<V> {
+    /// It will do.
+    Served(Hit<V>),
+    /// It will do, and is to be loaded again behind the caller.
+    ServedStale(Hit<V>),
+    /// Nothing that will do.
+    Missing,
+}
+
 impl<V: Send + Sync + 'static> Inner<V> {
+    /// From memory, from disk, or from the loader.
+    pub(crate) async fn get_or_load(
+        self: &Arc<Self>,
+        key: &Key,
+        request: Request,
+        loader: Loader<V>,
+    ) -> Result<Loaded<V>, Failure> {
+        let stale = request.options.stale;
+        match self.look(key, stale) {
+            Look::Served(hit) => {
+                self.count_hit(key, &hit);
+                return Ok(Loaded::there(hit, How::Hit));
+            }
+            Look::ServedStale(hit) => {
+                self.count_hit(key, &hit);
+                return Ok(self.serve_stale(key, hit, request, loader));
+            }
+            Look::Missing => {}
+        }
+        if stale != Stale::Accept
+            && self.pauses.is_paused(key, self.clock.now())
+            && let Some(hit) = self.usable(key)
+        {
+            // The load failed a moment ago; asking again at once would only make every reader wait.
+            return Ok(self.serve_on_error(key, hit));
+        }
+        // The loader is shared between the flight and, if what the flight finds on disk is stale, the refresh behind it.
+        let (options, error) = (request.options, request.error);
+        let loader = Arc::new(parking_lot::Mutex::new(Some(loader)));
+        let once = {
+            let loader = Arc::clone(&loader);
+            Box::new(move |context: LoadContext| match loader.lock().take() {
+                Some(loader) => loader(context),
+                // A loader is taken once: by its flight, or after its flight has ended without it.
+                None => Box::pin(std::future::pending()),
+            })
+        };
+        match self.load(key, request, once).await {
+            Ok(loaded) if loaded.how == How::Stale => {
+                let Some(loader) = loader.lock().take() else { return Ok(loaded) };
+                let request = Request { purpose: Purpose::Reload, options, error };
+                Ok(self.serve_stale(key, loaded.hit, request, loader))
+            }
+            Err(failure) if failure.is_of_the_load() => match self.usable(key) {
+                // Somebody else has brought it meanwhile.
+                Some(hit) if hit.entry.is_fresh(hit.now, &self.stamps) => Ok(Loaded::there(hit, How::Hit)),
+                Some(hit) => {
+                    self.pauses.pause(key, self.clock.now());
+                    Ok(self.serve_on_error(key, hit))
+                }
+                None => Err(failure),
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// Joins a load of the key, or starts one.
     pub(crate) async fn load(
         self: &Arc<Self>,
         key: &Key,
         request: Request,
         loader: Loader<V>,
     ) -> Result<Loaded<V>, Failure> {
-        let purpose = request.purpose;
-        let deadline = request.options.deadline;
+        let Request { purpose, options, error } = request;
         let runtime = match &self.runtime {
             Some(runtime) => runtime.clone(),
             None => Handle::try_current().map_err(|_| Failure::NoRuntime)?,
         };
         let id = FlightId { key: key.clone(), purpose };
         let may_join = |flight: &Flight<V>| {
-            flight.error() == request.error && self.stamps.is_storable(&flight.cell, flight.origin.counter())
+            flight.error() == error && self.stamps.is_storable(&flight.cell, flight.origin.get().counter())
         };
-        let arrived = || if purpose == Purpose::Load { self.peek(key) } else { None };
-        let (card, led) = match self.flights.board(id, may_join, arrived, |id| self.prepare(id, request.error)) {
+        let arrived = || match purpose {
+            Purpose::Load => match self.look(key, options.stale) {
+                Look::Served(hit) | Look::ServedStale(hit) => Some(hit),
+                Look::Missing => None,
+            },
+            Purpose::Reload => None,
+        };
+        let (card, led) = match self.flights.board(id, may_join, arrived, |id| self.prepare(id, error)) {
             Boarding::Arrived(hit) => {
                 self.count_hit(key, &hit);
-                return Ok(Loaded::from_hit(hit));
+                return Ok(Loaded::there(hit, How::Hit));
             }
             Boarding::Led(card, result) => (card, Some(result)),
             Boarding::Joined(card) => (card, None),
@@ -71,7 +150,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
         }
         let how = match led {
             Some(result) => {
-                self.start(card.flight(), result, &request.options, loader, &runtime);
+                self.start(card.flight(), result, &options, loader, &runtime);
                 How::Led
             }
             None => {
@@ -79,15 +158,22 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 How::Joined
             }
         };
-        let landed = card.wait(deadline).await?;
+        let landed = card.wait(options.deadline).await?;
         let hit = Hit { entry: landed.entry, now: self.clock.now() };
-        Ok(Loaded { hit, how, stored: landed.stored })
+        if !landed.restored {
+            return Ok(Loaded { hit, how, stored: landed.stored });
+        }
+        self.count_restored(key, &hit);
+        let fresh = hit.entry.is_fresh(hit.now, &self.stamps);
+        let how = if fresh || options.stale == Stale::Accept { How::Restored } else { How::Stale };
+        Ok(Loaded::there(hit, how))
     }
 
     fn prepare(&self, id: FlightId, error: TypeId) -> (Arc<Flight<V>>, ResultSender<V>) {
         let cell = self.stamps.cell(id.key.namespace());
         let (sender, result) = watch::channel(None);
-        (Arc::new(Flight::new(id, self.begin(), cell, error, result)), sender)
+        let origin = Arc::new(FlightOrigin::new(self.begin()));
+        (Arc::new(Flight::new(id, origin, cell, error, result)), sender)
     }
 
     /// Called outside the locks: a runtime that is shutting down drops the task, and the flight ends, within.
@@ -103,52 +189,144 @@ impl<V: Send + Sync + 'static> Inner<V> {
             inner: Arc::clone(self),
             flight: Arc::clone(flight),
             result,
-            ttl: options.ttl.unwrap_or(self.config.ttl),
+            terms: self.terms(options),
+            enough: match options.stale {
+                Stale::Refresh => Freshness::Stale,
+                Stale::Accept => Freshness::Expired,
+                Stale::Refuse => Freshness::Fresh,
+            },
             began: Instant::now(),
             landed: false,
         };
-        let loader = loader(LoadContext::new(flight.origin, flight.cancel.clone()));
         let timeout = options.timeout.unwrap_or(self.config.load_timeout);
         flight.runs_in(runtime.spawn(landing.fly(loader, timeout)).abort_handle());
+    }
+
+    pub(crate) fn context(&self, flight: &Flight<V>, refresh: bool) -> LoadContext {
+        let (origin, stamps) = (Arc::clone(&flight.origin), Arc::clone(&self.stamps));
+        LoadContext::new(origin, stamps, self.clock.clone(), flight.cancel.clone(), refresh)
+    }
+
+    /// Has a value loaded again that was served stale: unless that is under way, has just failed, or too many of them
+    /// are. The next reader asks again.
+    fn serve_stale(self: &Arc<Self>, key: &Key, hit: Hit<V>, request: Request, loader: Loader<V>) -> Loaded<V> {
+        self.counters.stale_serve();
+        self.tell(|observer, cache| observer.stale(cache, key, hit.age()));
+        let id = FlightId { key: key.clone(), purpose: Purpose::Reload };
+        if !self.pauses.is_paused(key, self.clock.now()) && !self.flights.is_under_way(&id) {
+            let runtime = self.runtime.clone().map_or_else(Handle::try_current, Ok);
+            match (Arc::clone(&self.refreshes).try_acquire_owned(), runtime) {
+                (Ok(permit), Ok(runtime)) => {
+                    let (inner, options) = (Arc::clone(self), LoadOptions { deadline: None, ..request.options });
+                    let request = Request { purpose: Purpose::Reload, options, ..request };
+                    runtime.spawn(async move {
+                        let _permit = permit;
+                        if inner.load(&id.key, request, loader).await.is_err() {
+                            inner.pauses.pause(&id.key, inner.clock.now());
+                        }
+                    });
+                }
+                _ => self.counters.refresh_skipped(),
+            }
+        }
+        Loaded::there(hit, How::Stale)
+    }
+
+    /// What is on disk for a key and may still be used, now also in memory.
+    pub(crate) async fn restore(self: &Arc<Self>, key: &Key) -> Option<Arc<Entry<V>>> {
+        if !self.may_be_on_disk(key) {
+            return None;
+        }
+        let (inner, key) = (Arc::clone(self), key.clone());
+        tokio::task::spawn_blocking(move || inner.restore_blocking(&key)).await.ok().flatten()
+    }
+
+    /// The value of a key from disk, counted.
+    pub(crate) async fn find_on_disk(self: &Arc<Self>, key: &Key) -> Option<Hit<V>> {
+        let entry = self.restore(key).await;
+        self.found_on_disk(key, entry)
     }
 }
 
 impl<V> Inner<V> {
-    pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { config, stamps, clock, observer, runtime } = parts;
+    pub(crate) fn new(parts: Parts<V>) -> Self {
+        let Parts { config, stamps, clock, observer, runtime, disk } = parts;
         let memory = Memory::new(&config);
-        let (flights, counters) = (Flights::new(), Counters::default());
-        Self { config, counters, observer, flights, memory, stamps, clock, runtime }
+        let (flights, counters, pauses) = (Flights::new(), Counters::default(), Pauses::default());
+        let refreshes = Arc::new(Semaphore::new(config.refresh_workers));
+        Self { config, counters, observer, flights, memory, disk, stamps, clock, refreshes, pauses, runtime }
     }
 
     pub(crate) fn begin(&self) -> Origin {
-        // The counter first: an invalidation between the two makes the value invalid, never wrongly valid.
-        let counter = self.stamps.counter();
-        Origin::new(self.clock.exact(), self.clock.wall(), counter)
+        begin(&self.stamps, &self.clock)
     }
 
+    pub(crate) fn terms(&self, options: &LoadOptions) -> Terms {
+        let Config { ttl, stale_while_revalidate, stale_if_error, .. } = self.config;
+        Terms {
+            ttl: options.ttl.unwrap_or(ttl),
+            windows: Windows {
+                stale_while_revalidate: options.stale_while_revalidate.unwrap_or(stale_while_revalidate),
+                stale_if_error: options.stale_if_error.unwrap_or(stale_if_error),
+            },
+            persist: options.persist.unwrap_or(true),
+        }
+    }
+
+    /// A fresh value in memory.
     #[inline]
     pub(crate) fn look_up(&self, key: &Key) -> Option<Hit<V>> {
         let now = self.clock.now();
         let entry = self.memory.get(key)?;
-        if entry.state(now, &self.stamps) == State::Fresh {
+        if entry.is_fresh(now, &self.stamps) {
             return Some(Hit { entry, now });
         }
         self.remove_dead(key, &entry, now);
         None
     }
 
-    pub(crate) fn peek(&self, key: &Key) -> Option<Hit<V>> {
+    /// As [`Inner::look_up`], for a key that is not made for the look.
+    #[inline]
+    pub(crate) fn look_up_borrowed(&self, key: &BorrowedKey<'_>) -> Option<Hit<V>> {
         let now = self.clock.now();
-        let entry = self.memory.peek(key)?;
-        (entry.state(now, &self.stamps) == State::Fresh).then_some(Hit { entry, now })
+        let entry = self.memory.get_borrowed(key)?;
+        entry.is_fresh(now, &self.stamps).then_some(Hit { entry, now })
     }
 
-    /// Removes an entry that may not be served any more. Says whether it did.
+    fn look(&self, key: &Key, stale: Stale) -> Look<V> {
+        let now = self.clock.now();
+        let Some(entry) = self.memory.get(key) else { return Look::Missing };
+        match (entry.state(now, &self.stamps), stale) {
+            (State::Usable(Freshness::Fresh), _) | (State::Usable(_), Stale::Accept) => {
+                Look::Served(Hit { entry, now })
+            }
+            (State::Usable(Freshness::Stale), Stale::Refresh) => Look::ServedStale(Hit { entry, now }),
+            (State::Usable(_), _) => Look::Missing,
+            (State::Dead | State::Invalid, _) => {
+                self.remove_dead(key, &entry, now);
+                Look::Missing
+            }
+        }
+    }
+
+    /// What may be used of a key, however old: without a trace in recency or statistics.
+    pub(crate) fn usable(&self, key: &Key) -> Option<Hit<V>> {
+        let now = self.clock.now();
+        let entry = self.memory.peek(key)?;
+        entry.state(now, &self.stamps).is_usable().then_some(Hit { entry, now })
+    }
+
+    fn serve_on_error(&self, key: &Key, hit: Hit<V>) -> Loaded<V> {
+        self.counters.stale_on_error();
+        self.tell(|observer, cache| observer.stale_on_error(cache, key, hit.age()));
+        Loaded::there(hit, How::StaleOnError)
+    }
+
+    /// Removes an entry that may not be used any more. Says whether it did.
     pub(crate) fn remove_dead(&self, key: &Key, entry: &Arc<Entry<V>>, now: Moment) -> bool {
         let why = match entry.state(now, &self.stamps) {
-            State::Fresh => return false,
-            State::Expired => Departure::Expired,
+            State::Usable(_) => return false,
+            State::Dead => Departure::Expired,
             State::Invalid => Departure::Invalidated,
         };
         let removed = self.memory.remove_exact(key, entry);
@@ -158,25 +336,86 @@ impl<V> Inner<V> {
         removed
     }
 
-    /// Makes an entry and stores it if it may be. The origin and the ttl are for an item that has none of its own.
+    /// Whether a look on disk is worth its while: answered from what is known without reading.
+    fn may_be_on_disk(&self, key: &Key) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        disk.tier
+            .meta(&disk.record_key(key))
+            .is_some_and(|meta| meta.layout == disk.persist.layout() && self.is_valid_record(key, &meta))
+    }
+
+    /// What is on disk for a key and may still be used, now also in memory. Blocks.
+    pub(crate) fn restore_blocking(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+        let disk = self.disk.as_ref()?;
+        // The barrier before the read: see the memory tier.
+        let barrier = self.stamps.cell(key.namespace()).barrier();
+        let entry = disk.read(key, &self.clock, &self.stamps)?;
+        let admission = Admission::Restored { barrier };
+        let now = self.clock.now();
+        let put = self.memory.store(key.clone(), Arc::clone(&entry), admission, now, &self.stamps, |_| {});
+        for (key, entry) in &put.departed {
+            self.departed(key, entry, put.why);
+        }
+        match put.stored {
+            // Too large for memory, it is still good for this reader.
+            Stored::Yes | Stored::TooLarge => Some(entry),
+            Stored::Superseded => self.usable(key).map(|hit| hit.entry),
+            Stored::Invalidated | Stored::Expired => None,
+        }
+    }
+
+    /// Counts a look on disk for a fresh value.
+    pub(crate) fn found_on_disk(&self, key: &Key, entry: Option<Arc<Entry<V>>>) -> Option<Hit<V>> {
+        let now = self.clock.now();
+        let hit = entry.filter(|entry| entry.is_fresh(now, &self.stamps)).map(|entry| Hit { entry, now });
+        self.count_miss(key);
+        if let Some(hit) = &hit {
+            self.count_restored(key, hit);
+        }
+        hit
+    }
+
+    /// Stores what may be stored, in memory and on disk, and says what became of it.
     pub(crate) fn store(
         &self,
         key: &Key,
         item: Item<V>,
         origin: Origin,
-        ttl: Duration,
+        cost: Duration,
+        terms: Terms,
         cell: Arc<Cell>,
-    ) -> (Arc<Entry<V>>, Stored) {
+    ) -> (Arc<Entry<V>>, Stored)
+    where
+        V: Send + Sync + 'static,
+    {
         let origin = item.origin.unwrap_or(origin);
-        let bytes = item.bytes.saturating_add(key.heap_bytes()).saturating_add(Entry::<V>::OVERHEAD);
+        let extras = Extras::of(terms.windows, &item.tags, &self.stamps);
+        let bytes = item
+            .bytes
+            .saturating_add(key.heap_bytes())
+            .saturating_add(Entry::<V>::OVERHEAD)
+            .saturating_add(size_of::<V>() as u64)
+            .saturating_add(extras.as_ref().map_or(0, |extras| extras.bytes()));
         let entry = Arc::new(Entry {
             value: item.value,
             origin,
-            expires: origin.loaded_at().plus(item.ttl.unwrap_or(ttl)),
+            expires: origin.loaded_at().plus(item.ttl.unwrap_or(terms.ttl)),
             bytes,
             cell,
+            extras,
+            cost_us: u32::try_from(item.cost.unwrap_or(cost).as_micros()).unwrap_or(u32::MAX),
+            hits: AtomicU32::new(0),
         });
-        let put = self.memory.store(key.clone(), Arc::clone(&entry), self.clock.now(), &self.stamps);
+        let disk = self.disk.as_ref();
+        let persist = terms.persist && item.persist;
+        let hand_on = |stored: bool| match disk {
+            Some(disk) if stored && persist => disk.write(key, &entry, item.bytes, &self.clock, &self.stamps),
+            // What is on disk is older than what the caller has seen.
+            Some(disk) => disk.tier.remove(&disk.record_key(key)),
+            None => {}
+        };
+        let now = self.clock.now();
+        let put = self.memory.store(key.clone(), Arc::clone(&entry), Admission::Loaded, now, &self.stamps, hand_on);
         for (key, entry) in &put.departed {
             self.departed(key, entry, put.why);
         }
@@ -184,9 +423,7 @@ impl<V> Inner<V> {
             Stored::Yes => {}
             Stored::TooLarge => {
                 self.counters.refused();
-                if let Some(observer) = &self.observer {
-                    observer.refuse(&self.config.name, key, bytes);
-                }
+                self.tell(|observer, cache| observer.refuse(cache, key, bytes));
             }
             Stored::Invalidated | Stored::Expired | Stored::Superseded => self.counters.outdated(),
         }
@@ -195,23 +432,36 @@ impl<V> Inner<V> {
 
     pub(crate) fn departed(&self, key: &Key, entry: &Entry<V>, why: Departure) {
         self.counters.depart(why);
-        if let Some(observer) = &self.observer {
-            observer.depart(&self.config.name, key, entry.bytes, why);
-        }
+        self.tell(|observer, cache| observer.depart(cache, key, entry.bytes, why));
     }
 
     #[inline]
     pub(crate) fn count_hit(&self, key: &Key, hit: &Hit<V>) {
-        self.counters.hit();
-        if let Some(observer) = &self.observer {
-            observer.hit(&self.config.name, key, hit.age());
-        }
+        self.count_borrowed_hit(hit);
+        self.tell(|observer, cache| observer.hit(cache, key, hit.age()));
+    }
+
+    #[inline]
+    pub(crate) fn count_borrowed_hit(&self, hit: &Hit<V>) {
+        hit.entry.hits.fetch_add(1, Ordering::Relaxed);
+        self.counters.hit(hit.entry.cost_us);
+    }
+
+    fn count_restored(&self, key: &Key, hit: &Hit<V>) {
+        self.counters.disk_hit(hit.entry.cost_us);
+        self.tell(|observer, cache| observer.restore(cache, key, hit.age()));
     }
 
     pub(crate) fn count_miss(&self, key: &Key) {
         self.counters.miss();
+        self.counters.sample(self.clock.now());
+        self.tell(|observer, cache| observer.miss(cache, key));
+    }
+
+    #[inline]
+    pub(crate) fn tell(&self, what: impl FnOnce(&dyn Observer, &str)) {
         if let Some(observer) = &self.observer {
-            observer.miss(&self.config.name, key);
+            what(&**observer, &self.config.name);
         }
     }
 }

@@ -7,59 +7,81 @@
 //! proof. (2) The hash is made once, with a seed of this process, so that nobody outside can prepare collisions; it is
 //! never stored or sent.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
+use quick_cache::Equivalent;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The unit of invalidation: one dataset of one source. Caches that share their stamps share the namespaces' meaning
 /// too: a body belongs into the namespace of the table that it is made of. Cloning is one reference count.
-#[derive(Clone, Eq)]
-pub struct Namespace(Arc<str>);
+#[derive(Clone)]
+pub struct Namespace(Arc<Name>);
+
+struct Name {
+    text: Arc<str>,
+    /// Seeds the hashes of the keys in it, so that moving the border between the two changes the hash.
+    hash: u64,
+}
 
 impl Namespace {
     /// A namespace of this name.
-    pub fn new(name: impl AsRef<str>) -> Self {
-        Self(Arc::from(name.as_ref()))
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        let text = name.into();
+        let hash = xxh3_64_with_seed(text.as_bytes(), process_seed());
+        Self(Arc::new(Name { text, hash }))
     }
 
     /// Its name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.text
+    }
+
+    /// Its name, shared.
+    pub(crate) fn text(&self) -> Arc<str> {
+        Arc::clone(&self.0.text)
     }
 }
 
 impl PartialEq for Namespace {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+        Arc::ptr_eq(&self.0, &other.0) || self.0.text == other.0.text
     }
 }
 
+impl Eq for Namespace {}
+
 impl Hash for Namespace {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
+        self.0.text.hash(state);
+    }
+}
+
+impl std::borrow::Borrow<str> for Namespace {
+    fn borrow(&self) -> &str {
+        &self.0.text
     }
 }
 
 impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.0.text, f)
     }
 }
 
 impl fmt::Display for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.0.text)
     }
 }
 
-/// The full name of an entry. Cloning is one reference count.
+/// The full name of an entry. Cloning is one reference count. Keys are ordered by namespace, bytes and version.
 #[derive(Clone)]
 pub struct Key {
     content: Arc<Content>,
     version: u64,
-    hash: u64,
 }
 
 struct Content {
@@ -72,20 +94,14 @@ impl Key {
     /// The key of `bytes` in `namespace`, at version 0.
     pub fn new(namespace: &Namespace, bytes: impl Into<Box<[u8]>>) -> Self {
         let bytes = bytes.into();
-        // The namespace's hash seeds that of the bytes: moving the border between the two changes the hash.
-        let seed = xxh3_64_with_seed(namespace.0.as_bytes(), process_seed());
-        let hash = xxh3_64_with_seed(&bytes, seed);
-        let content = Content { namespace: namespace.clone(), bytes, hash };
-        Self { content: Arc::new(content), version: 0, hash }
+        let hash = xxh3_64_with_seed(&bytes, namespace.0.hash);
+        Self { content: Arc::new(Content { namespace: namespace.clone(), bytes, hash }), version: 0 }
     }
 
     /// The same key at another version. It costs one reference count.
     #[must_use]
     pub fn at_version(&self, version: u64) -> Self {
-        // A multiplication by an odd number (2^64 over the golden ratio, Knuth's multiplicative hashing) spreads
-        // versions that follow each other over all bits; version 0 keeps the hash of the content.
-        let hash = self.content.hash ^ version.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Self { content: Arc::clone(&self.content), version, hash }
+        Self { content: Arc::clone(&self.content), version }
     }
 
     /// The namespace it is in.
@@ -103,11 +119,14 @@ impl Key {
         self.version
     }
 
+    #[inline]
     pub(crate) fn precomputed_hash(&self) -> u64 {
-        self.hash
+        // A multiplication by an odd number (2^64 over the golden ratio, Knuth's multiplicative hashing) spreads
+        // versions that follow each other over all bits; version 0 keeps the hash of the content.
+        self.content.hash ^ self.version.wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 
-    /// What a key costs in memory beside the slot that it is stored in.
+    /// What a key costs in memory beside the slot that it is stored in. The namespace is shared, and not counted.
     pub(crate) fn heap_bytes(&self) -> u64 {
         const COUNTS: usize = 2 * size_of::<usize>();
         (COUNTS + size_of::<Content>() + self.content.bytes.len()) as u64
@@ -118,7 +137,7 @@ impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.version == other.version
             && (Arc::ptr_eq(&self.content, &other.content)
-                || (self.hash == other.hash
+                || (self.content.hash == other.content.hash
                     && self.content.namespace == other.content.namespace
                     && self.content.bytes == other.content.bytes))
     }
@@ -126,9 +145,25 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.namespace()
+            .as_str()
+            .cmp(other.namespace().as_str())
+            .then_with(|| self.bytes().cmp(other.bytes()))
+            .then_with(|| self.version.cmp(&other.version))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
+        state.write_u64(self.precomputed_hash());
     }
 }
 
@@ -139,6 +174,35 @@ impl fmt::Debug for Key {
             .field("bytes", &format_args!("{}", self.bytes().escape_ascii()))
             .field("version", &self.version)
             .finish()
+    }
+}
+
+/// A key at version 0 that is only looked up: nothing is allocated for it.
+#[derive(Clone, Copy)]
+pub(crate) struct BorrowedKey<'a> {
+    namespace: &'a Namespace,
+    bytes: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> BorrowedKey<'a> {
+    pub(crate) fn new(namespace: &'a Namespace, bytes: &'a [u8]) -> Self {
+        Self { namespace, bytes, hash: xxh3_64_with_seed(bytes, namespace.0.hash) }
+    }
+}
+
+impl Hash for BorrowedKey<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<Key> for BorrowedKey<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        key.version == 0
+            && key.content.hash == self.hash
+            && *key.content.bytes == *self.bytes
+            && key.content.namespace == *self.namespace
     }
 }
 
@@ -178,7 +242,7 @@ impl BuildHasher for Prehashed {
 mod tests {
     use super::*;
 
-    fn key(namespace: &str, bytes: &str, version: u64) -> Key {
+    fn key(namespace: &'static str, bytes: &str, version: u64) -> Key {
         Key::new(&Namespace::new(namespace), bytes.as_bytes()).at_version(version)
     }
 
@@ -205,9 +269,20 @@ mod tests {
     #[test]
     fn equal_hashes_do_not_make_equal_keys() {
         let left = key("a", "x", 0);
-        let mut right = key("a", "y", 0);
-        right.hash = left.hash;
-        assert_ne!(left, right);
+        let hash = left.content.hash;
+        let content = Content { namespace: Namespace::new("a"), bytes: (*b"y").into(), hash };
+        assert_ne!(left, Key { content: Arc::new(content), version: 0 });
+    }
+
+    #[test]
+    fn a_borrowed_key_finds_what_it_names_and_nothing_else() {
+        let namespace = Namespace::new("a");
+        let borrowed = BorrowedKey::new(&namespace, b"x");
+        assert!(borrowed.equivalent(&key("a", "x", 0)));
+        for other in [key("a", "x", 1), key("a", "y", 0), key("b", "x", 0)] {
+            assert!(!borrowed.equivalent(&other), "{other:?}");
+        }
+        assert_eq!(Prehashed(0).hash_one(borrowed), Prehashed(0).hash_one(key("a", "x", 0)));
     }
 
     #[test]

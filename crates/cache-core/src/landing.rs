@@ -1,4 +1,4 @@
-//! The task of a flight: it runs the loader, and however that ends, it lands.
+//! The task of a flight: it looks on disk, else it runs the loader, and however that ends, it lands.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::entry::Item;
-use crate::flight::{Failure, Flight, Landed, ResultSender};
+use crate::entry::{Freshness, Item, State, Stored, Terms};
+use crate::flight::{Failure, Flight, Landed, Purpose, ResultSender};
 use crate::inner::Inner;
-use crate::load::{LoadFuture, SharedError};
+use crate::load::{LoadFuture, Loader, SharedError};
 use crate::observer::{LoadOutcome, LoadReport};
 
 /// What the task of a flight holds. Dropped before the landing (aborted, or its runtime is gone), it clears up.
@@ -19,14 +19,29 @@ pub(crate) struct Landing<V> {
     pub(crate) flight: Arc<Flight<V>>,
     pub(crate) result: ResultSender<V>,
     /// For a value that does not bring its own.
-    pub(crate) ttl: Duration,
+    pub(crate) terms: Terms,
+    /// Which values from disk will do: those that are this good, or better.
+    pub(crate) enough: Freshness,
     pub(crate) began: Instant,
     pub(crate) landed: bool,
 }
 
 impl<V: Send + Sync + 'static> Landing<V> {
-    /// Runs the loader, for so long at most.
-    pub(crate) async fn fly(self, loader: LoadFuture<V>, timeout: Duration) {
+    /// Looks on disk; else runs the loader, for so long at most.
+    pub(crate) async fn fly(mut self, loader: Loader<V>, timeout: Duration) {
+        if self.flight.id.purpose == Purpose::Load
+            && let Some(entry) = self.inner.restore(&self.flight.id.key).await
+            && let State::Usable(freshness) = entry.state(self.inner.clock.now(), &self.inner.stamps)
+            && freshness <= self.enough
+        {
+            self.leave_the_table();
+            self.result.send_replace(Some(Ok(Landed { entry, stored: Stored::Yes, restored: true })));
+            return;
+        }
+        self.began = Instant::now();
+        let refresh = self.flight.id.purpose == Purpose::Reload;
+        let context = self.inner.context(&self.flight, refresh);
+        let loader = loader(context);
         let outcome = match tokio::time::timeout(timeout, caught(loader)).await {
             Ok(Ok(Ok(item))) => Ok(item),
             Ok(Ok(Err(error))) => Err(Failure::Failed(error)),
@@ -47,16 +62,21 @@ impl<V: Send + Sync + 'static> Landing<V> {
             Err(Failure::TimedOut(_)) => (LoadOutcome::TimedOut, 0),
             Err(_) => (LoadOutcome::Failed, 0),
         };
+        let cost = self.began.elapsed();
         let outcome = outcome.map(|item| {
             let key = &self.flight.id.key;
-            let (entry, stored) =
-                self.inner.store(key, item, self.flight.origin, self.ttl, Arc::clone(&self.flight.cell));
-            Landed { entry, stored }
+            let cell = Arc::clone(&self.flight.cell);
+            let (entry, stored) = self.inner.store(key, item, self.flight.origin.get(), cost, self.terms, cell);
+            Landed { entry, stored, restored: false }
         });
-        self.inner.flights.remove(&self.flight);
-        self.landed = true;
+        self.leave_the_table();
         self.report(kind, bytes);
         self.result.send_replace(Some(outcome));
+    }
+
+    fn leave_the_table(&mut self) {
+        self.inner.flights.remove(&self.flight);
+        self.landed = true;
     }
 }
 

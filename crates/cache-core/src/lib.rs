@@ -14,21 +14,21 @@
 //! What it does not do: it knows nothing of tables, HTTP or sources, and it never loads anything by itself.
 //!
 //! ```
-//! use cache_core::{Cache, Item, Key, LoadOptions, Namespace};
+//! use cache_core::{Cache, Item, Key, LoadOptions, Namespace, Scope};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 //! # runtime.block_on(async {
 //! let cache = Cache::<String>::builder("greetings").max_bytes(1 << 20).build().unwrap();
 //! let key = Key::new(&Namespace::new("people"), b"ada".as_slice());
 //! let loaded = cache
-//!     .get_or_load(&key, LoadOptions::default(), |_| async {
+//!     .try_get_or_load(&key, LoadOptions::default(), |_| async {
 //!         Ok::<_, std::io::Error>(Item::new("hello, Ada".to_owned(), 10))
 //!     })
 //!     .await
 //!     .unwrap();
 //! assert_eq!(loaded.value(), "hello, Ada");
 //! assert!(cache.get(&key).is_some());
-//! cache.invalidate_namespace(key.namespace());
+//! cache.invalidate(Scope::Namespace(key.namespace().clone())).await.unwrap();
 //! assert!(cache.get(&key).is_none());
 //! # });
 //! ```
@@ -37,14 +37,17 @@
 
 mod key;
 
+mod clock;
+mod origin;
+
 mod codec;
 mod persist;
 mod tier;
 
-mod clock;
-mod origin;
+mod scope;
 mod stamps;
 
+mod disk;
 mod entry;
 mod memory;
 
@@ -52,10 +55,14 @@ mod cancel;
 mod flight;
 mod landing;
 mod load;
+mod pause;
 
+mod cache_config;
 mod config;
+mod listing;
 mod observer;
 mod stats;
+mod warm;
 
 mod cache;
 mod inner;
@@ -63,19 +70,23 @@ mod inner;
 mod error;
 
 pub use cache::Cache;
+pub use cache_config::CacheConfig;
 pub use cancel::CancelSignal;
 pub use clock::{Clock, ManualClock, Moment};
 pub use codec::Codec;
 pub use config::{Builder, Config};
-pub use entry::{Hit, Item, Stored};
-pub use error::{Error, LoadError};
+pub use entry::{Freshness, Hit, Item, Stored};
+pub use error::{Error, LoadError, NotDurable};
 pub use key::{Key, Namespace};
-pub use load::{How, LoadContext, LoadOptions, Loaded};
+pub use listing::{EntryFilter, EntryInfo, Tiers};
+pub use load::{How, LoadContext, LoadOptions, Loaded, Stale};
 pub use observer::{Departure, LoadOutcome, LoadReport, Observer};
 pub use origin::Origin;
 pub use persist::{MessagePack, Persist, PersistError};
-pub use stamps::Stamps;
-pub use stats::Stats;
+pub use scope::Scope;
+pub use stamps::{Noted, Stamps};
+pub use stats::{Stats, Window};
 pub use tier::{
     ByteTier, Change, Encode, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, Usage, Write,
 };
+pub use warm::Warmed;

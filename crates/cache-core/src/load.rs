@@ -6,9 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
 use crate::cancel::CancelSignal;
+use crate::clock::Clock;
 use crate::entry::{Hit, Item, Stored};
 use crate::origin::Origin;
+use crate::stamps::Stamps;
 
 /// What one call asks for. The default leaves everything to the cache's configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,23 +23,63 @@ pub struct LoadOptions {
     pub timeout: Option<Duration>,
     /// When this caller stops waiting. The load goes on for the others.
     pub deadline: Option<Instant>,
+    /// How long the value may be served after its ttl while it is loaded again.
+    pub stale_while_revalidate: Option<Duration>,
+    /// How long the value may be served after its ttl when loading it again fails.
+    pub stale_if_error: Option<Duration>,
+    /// What this caller does with a value whose ttl is over.
+    pub stale: Stale,
+    /// Whether the value is kept on disk, in a cache that has a disk tier. Default: yes.
+    pub persist: Option<bool>,
+}
+
+/// What a caller does with a value whose ttl is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stale {
+    /// Takes it while it is stale, and has it loaded again behind its back; loads it when it is expired.
+    #[default]
+    Refresh,
+    /// Takes it as long as it may be used at all, and leaves it at that: somebody else knows when it must go.
+    Accept,
+    /// Loads it at once. If that fails, it takes the old value as far as `stale_if_error` allows.
+    Refuse,
 }
 
 /// What a loader is told.
 #[derive(Clone, Debug)]
 pub struct LoadContext {
-    origin: Origin,
+    origin: Arc<FlightOrigin>,
+    stamps: Arc<Stamps>,
+    clock: Clock,
     cancel: CancelSignal,
+    refresh: bool,
 }
 
 impl LoadContext {
-    pub(crate) fn new(origin: Origin, cancel: CancelSignal) -> Self {
-        Self { origin, cancel }
+    pub(crate) fn new(
+        origin: Arc<FlightOrigin>,
+        stamps: Arc<Stamps>,
+        clock: Clock,
+        cancel: CancelSignal,
+        refresh: bool,
+    ) -> Self {
+        Self { origin, stamps, clock, cancel, refresh }
     }
 
     /// When this load began. The value gets this origin unless the loader gives it another.
     pub fn origin(&self) -> Origin {
-        self.origin
+        self.origin.get()
+    }
+
+    /// Says that nothing which this load has read so far goes into its value: it begins now. For a loader that has
+    /// found out, and noted, that the data has changed, and only then reads it.
+    pub fn begin_again(&self) -> Origin {
+        self.origin.set(begin(&self.stamps, &self.clock))
+    }
+
+    /// Whether a value is there already and is to be replaced: what the loader stands on should be new too.
+    pub fn is_refresh(&self) -> bool {
+        self.refresh
     }
 
     /// Raised when the load is in vain.
@@ -49,11 +93,43 @@ impl LoadContext {
     }
 }
 
+/// The origin of a scan that begins now.
+pub(crate) fn begin(stamps: &Stamps, clock: &Clock) -> Origin {
+    // The counter first: an invalidation between the two makes the value invalid, never wrongly valid.
+    let counter = stamps.counter();
+    Origin::new(clock.exact(), counter)
+}
+
+/// The origin of a load under way, which its loader may move forward.
+#[derive(Debug)]
+pub(crate) struct FlightOrigin(Mutex<Origin>);
+
+impl FlightOrigin {
+    pub(crate) fn new(origin: Origin) -> Self {
+        Self(Mutex::new(origin))
+    }
+
+    pub(crate) fn get(&self) -> Origin {
+        *self.0.lock()
+    }
+
+    fn set(&self, origin: Origin) -> Origin {
+        *self.0.lock() = origin;
+        origin
+    }
+}
+
 /// How a caller came by its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// It was in the cache.
+    /// It was in memory.
     Hit,
+    /// It was on disk.
+    Restored,
+    /// It was there and stale; it is loaded again behind this call.
+    Stale,
+    /// It was there, and loading it again failed.
+    StaleOnError,
     /// This call started the load.
     Led,
     /// A load that was under way brought it.
@@ -68,8 +144,8 @@ pub struct Loaded<V> {
 }
 
 impl<V> Loaded<V> {
-    pub(crate) fn from_hit(hit: Hit<V>) -> Self {
-        Self { hit, how: How::Hit, stored: Stored::Yes }
+    pub(crate) fn there(hit: Hit<V>, how: How) -> Self {
+        Self { hit, how, stored: Stored::Yes }
     }
 
     /// The value.

@@ -8,10 +8,12 @@
 //!
 //! It has no compare-and-insert either, and a store must not slip past a delete. Stores and deletes of a key meet at
 //! one lock of a fixed number of them ("stripes"; reads take none):
-//! - a store locks, asks the stamps, inserts, unlocks;
-//! - a delete raises the namespace's store barrier, and only then locks and removes.
+//! - a store locks, asks the stamps, inserts, hands the entry to the disk tier, unlocks;
+//! - a delete raises the namespace's store barrier, and only then locks, removes, raises the barrier once more, unlocks.
 //!
-//! Whichever comes first, the deleted value is not there afterwards.
+//! Whichever comes first, the deleted value is not there afterwards. An entry that was read from the disk tier began
+//! long before any barrier; it is stored if no barrier was raised since before it was read. A delete that was under way
+//! then raises its second barrier under the lock, so it is seen whichever of the two gets the lock first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +24,7 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
 use crate::clock::Moment;
 use crate::config::Config;
 use crate::entry::{Entry, State, Stored};
-use crate::key::{Key, Prehashed};
+use crate::key::{BorrowedKey, Key, Prehashed};
 use crate::observer::Departure;
 use crate::stamps::Stamps;
 
@@ -47,6 +49,15 @@ pub(crate) struct Put<V> {
     /// What is not there any more, and why.
     pub(crate) departed: Vec<(Key, Arc<Entry<V>>)>,
     pub(crate) why: Departure,
+}
+
+/// Why an entry may be stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Admission {
+    /// It was loaded: no barrier was raised since its load began.
+    Loaded,
+    /// It was read from the disk tier, before which the namespace's barrier stood here.
+    Restored { barrier: u64 },
 }
 
 impl<V> Memory<V> {
@@ -78,29 +89,53 @@ impl<V> Memory<V> {
         self.tier.peek(key)
     }
 
-    pub(crate) fn store(&self, key: Key, entry: Arc<Entry<V>>, now: Moment, stamps: &Stamps) -> Put<V> {
+    /// The entry of a key at version 0 that is not made for the look.
+    #[inline]
+    pub(crate) fn get_borrowed(&self, key: &BorrowedKey<'_>) -> Option<Arc<Entry<V>>> {
+        self.tier.get(key)
+    }
+
+    /// Stores an entry if it may be; `then` is told, under the key's lock, whether the entry is in the cache (`true`),
+    /// or is not and what was under its key has gone (`false`).
+    pub(crate) fn store(
+        &self,
+        key: Key,
+        entry: Arc<Entry<V>>,
+        admission: Admission,
+        now: Moment,
+        stamps: &Stamps,
+        then: impl FnOnce(bool),
+    ) -> Put<V> {
         let refused = |stored| Put { stored, departed: Vec::new(), why: Departure::Removed };
-        if entry.bytes > self.max_entry_bytes {
-            // The key's older value goes too: the caller has seen a newer one, and must not meet the old one again.
-            return Put { departed: self.remove_older(&key, &entry), ..refused(Stored::TooLarge) };
-        }
-        if now >= entry.expires {
+        if now >= entry.usable_until() {
             return refused(Stored::Expired);
         }
         let mut departed = Departed::default();
         {
             let _stripe = self.stripe(&key).lock();
-            if !stamps.is_storable(&entry.cell, entry.origin.counter()) {
+            let counter = entry.origin.counter();
+            let may_store = match admission {
+                Admission::Loaded => stamps.is_storable(&entry.cell, counter),
+                Admission::Restored { barrier } => entry.cell.barrier() == barrier,
+            };
+            if !may_store || entry.state(now, stamps) == State::Invalid {
                 return refused(Stored::Invalidated);
+            }
+            if entry.bytes > self.max_entry_bytes {
+                // The key's older value goes too: the caller has seen a newer one, and must not meet the old one again.
+                let departed = self.remove_older(&key, &entry);
+                then(false);
+                return Put { departed, ..refused(Stored::TooLarge) };
             }
             if let Some(present) = self.tier.peek(&key)
                 && present.origin.loaded_at() > entry.origin.loaded_at()
-                && present.state(now, stamps) == State::Fresh
+                && present.state(now, stamps).is_usable()
             {
                 return refused(Stored::Superseded);
             }
             self.bytes.fetch_add(entry.bytes, Ordering::Relaxed);
             self.tier.insert_with_lifecycle(key, entry, &mut departed);
+            then(true);
         }
         // Counted, told and dropped when the locks are released: dropping a table takes its time.
         for (_, entry) in departed.evicted.iter().chain(&departed.replaced) {
@@ -114,16 +149,31 @@ impl<V> Memory<V> {
         removed.into_iter().inspect(|(_, entry)| self.forget(entry)).collect()
     }
 
-    /// Removes what is under the key. The namespace's store barrier must have been raised before.
-    pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+    /// Removes what is under the key, and does `then` under its lock. The namespace's store barrier must have been raised
+    /// before, and must be raised again by `then`.
+    pub(crate) fn remove(&self, key: &Key, then: impl FnOnce()) -> Option<Arc<Entry<V>>> {
         let removed = {
             let _stripe = self.stripe(key).lock();
-            self.tier.remove(key)
+            let removed = self.tier.remove(key);
+            then();
+            removed
         };
         removed.map(|(_, entry)| {
             self.forget(&entry);
             entry
         })
+    }
+
+    /// Removes every entry whose key is covered, and does `then` under the locks of all keys. As in [`Memory::remove`],
+    /// the barrier must have been raised before and is raised again by `then`.
+    pub(crate) fn remove_all(&self, covers: impl Fn(&Key) -> bool, then: impl FnOnce()) -> Vec<(Key, Arc<Entry<V>>)> {
+        // Always in the same order, and nobody else holds more than one.
+        let stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock()).collect();
+        let covered: Vec<Key> = self.entries().map(|(key, _)| key).filter(covers).collect();
+        let removed: Vec<_> = covered.iter().filter_map(|key| self.tier.remove(key)).collect();
+        then();
+        drop(stripes);
+        removed.into_iter().inspect(|(_, entry)| self.forget(entry)).collect()
     }
 
     /// Removes this entry, unless another one has taken its place. Says whether it did.

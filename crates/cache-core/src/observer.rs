@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::key::Key;
+use crate::scope::Scope;
 
 /// Is told what happens in a cache. Every method does nothing unless it is written.
 ///
@@ -17,6 +18,26 @@ pub trait Observer: Send + Sync {
     /// There was nothing to serve.
     fn miss(&self, cache: &str, key: &Key) {
         let _ = (cache, key);
+    }
+
+    /// A value was served from disk.
+    fn restore(&self, cache: &str, key: &Key, age: Duration) {
+        let _ = (cache, key, age);
+    }
+
+    /// A stale value was served; it is to be loaded again.
+    fn stale(&self, cache: &str, key: &Key, age: Duration) {
+        let _ = (cache, key, age);
+    }
+
+    /// A load failed, and an old value stood in for what it should have brought.
+    fn stale_on_error(&self, cache: &str, key: &Key, age: Duration) {
+        let _ = (cache, key, age);
+    }
+
+    /// An invalidation was told to this cache. It is durable, if that is wanted, when `durable` says so.
+    fn invalidate(&self, cache: &str, scope: &Scope, durable: bool) {
+        let _ = (cache, scope, durable);
     }
 
     /// A load ended.

@@ -1,7 +1,5 @@
 //! When a value was born, as far as its truth goes.
 
-use std::time::SystemTime;
-
 use crate::clock::Moment;
 
 /// When the scan behind a value began, and the invalidation counter from before it began.
@@ -11,24 +9,18 @@ use crate::clock::Moment;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     loaded_at: Moment,
-    wall: SystemTime,
     counter: u64,
 }
 
 impl Origin {
     /// An origin from its parts. The counter must have been read before the scan began.
-    pub fn new(loaded_at: Moment, wall: SystemTime, counter: u64) -> Self {
-        Self { loaded_at, wall, counter }
+    pub fn new(loaded_at: Moment, counter: u64) -> Self {
+        Self { loaded_at, counter }
     }
 
     /// When the scan began, by the cache's clock.
     pub fn loaded_at(&self) -> Moment {
         self.loaded_at
-    }
-
-    /// When the scan began, by the time of day. For people and headers; ages count from [`Origin::loaded_at`].
-    pub fn wall(&self) -> SystemTime {
-        self.wall
     }
 
     /// The invalidation counter from before the scan began.
@@ -39,9 +31,8 @@ impl Origin {
     /// The origin of what is made of both.
     #[must_use]
     pub fn oldest(self, other: Self) -> Self {
-        let elder = if other.loaded_at < self.loaded_at { other } else { self };
-        // The counters are compared apart: an origin of another clock tick may carry the lower one.
-        Self { counter: self.counter.min(other.counter), ..elder }
+        // The two are compared apart: an origin of another clock tick may carry the lower counter.
+        Self { loaded_at: self.loaded_at.min(other.loaded_at), counter: self.counter.min(other.counter) }
     }
 }
 
@@ -52,8 +43,7 @@ mod tests {
     use super::*;
 
     fn origin(seconds: u64, counter: u64) -> Origin {
-        let time = Duration::from_secs(seconds);
-        Origin::new(Moment::from_start(time), SystemTime::UNIX_EPOCH + time, counter)
+        Origin::new(Moment::from_start(Duration::from_secs(seconds)), counter)
     }
 
     #[track_caller]

@@ -4,9 +4,13 @@
 //! line. All counters are relaxed: each is true, while two of one snapshot may be an instant apart.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
+use crate::clock::Moment;
 use crate::observer::{Departure, LoadOutcome, LoadReport};
 
 /// A snapshot. Counts are since the cache was built.
@@ -17,6 +21,14 @@ pub struct Stats {
     pub hits: u64,
     /// Reads that were not.
     pub misses: u64,
+    /// Of these: served from disk.
+    pub disk_hits: u64,
+    /// Of the hits: stale values, which were to be loaded again behind the reader.
+    pub stale_serves: u64,
+    /// Refreshes that were left out because too many were under way.
+    pub refreshes_skipped: u64,
+    /// Old values that stood in for a load that had failed.
+    pub stale_on_error: u64,
     /// Misses that joined a load under way.
     pub joined: u64,
     /// Loads that ended, well or not.
@@ -27,6 +39,10 @@ pub struct Stats {
     pub load_cancellations: u64,
     /// The time that all of them took together.
     pub load_time: Duration,
+    /// The time that the values served from memory and disk had taken to load: what the cache has saved.
+    pub load_time_saved: Duration,
+    /// Reads of the last minute or so.
+    pub window: Window,
     /// Loads under way.
     pub loading: u64,
     /// Entries that left to make room.
@@ -50,10 +66,66 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// The share of reads that were hits, 0 to 1; `None` before the first read.
+    /// The share of reads that were served from memory or disk, 0 to 1; `None` before the first read.
     pub fn hit_rate(&self) -> Option<f64> {
-        let reads = self.hits + self.misses;
-        (reads > 0).then(|| self.hits as f64 / reads as f64)
+        rate(self.hits + self.disk_hits, self.hits + self.misses)
+    }
+}
+
+/// Reads of a short time up to now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Served from memory or disk.
+    pub hits: u64,
+    /// All of them.
+    pub reads: u64,
+    /// How long the time is: about a minute, unless the cache is younger or was not looked at for longer.
+    pub span: Duration,
+}
+
+impl Window {
+    /// The share of reads that were served from memory or disk, 0 to 1; `None` if there were none.
+    pub fn hit_rate(&self) -> Option<f64> {
+        rate(self.hits, self.reads)
+    }
+}
+
+fn rate(hits: u64, reads: u64) -> Option<f64> {
+    (reads > 0).then(|| hits as f64 / reads as f64)
+}
+
+/// The counts at moments of the last minute. They are taken when a read misses or somebody asks, so a hit pays nothing.
+#[derive(Default)]
+struct Samples(VecDeque<Sample>);
+
+#[derive(Clone, Copy)]
+struct Sample {
+    at: Moment,
+    hits: u64,
+    reads: u64,
+}
+
+impl Samples {
+    const EVERY: Duration = Duration::from_secs(5);
+    const SPAN: Duration = Duration::from_secs(60);
+
+    fn is_due(&self, now: Moment) -> bool {
+        self.0.back().is_none_or(|last| now.since(last.at) >= Self::EVERY)
+    }
+
+    fn push(&mut self, sample: Sample) {
+        self.0.push_back(sample);
+        // The one before the window's beginning stays: the window is counted from it.
+        while self.0.len() > 2 && sample.at.since(self.0[1].at) >= Self::SPAN {
+            self.0.pop_front();
+        }
+    }
+
+    fn window(&self, now: Sample) -> Window {
+        let Some(first) = self.0.front() else {
+            return Window { hits: now.hits, reads: now.reads, span: Duration::ZERO };
+        };
+        Window { hits: now.hits - first.hits, reads: now.reads - first.reads, span: now.at.since(first.at) }
     }
 }
 
@@ -65,11 +137,17 @@ const SLOTS: usize = 16;
 struct Slot {
     hits: AtomicU64,
     misses: AtomicU64,
+    saved_us: AtomicU64,
 }
 
 #[derive(Default)]
 pub(crate) struct Counters {
     slots: [Slot; SLOTS],
+    samples: Mutex<Samples>,
+    disk_hits: AtomicU64,
+    stale_serves: AtomicU64,
+    refreshes_skipped: AtomicU64,
+    stale_on_error: AtomicU64,
     joined: AtomicU64,
     loads: AtomicU64,
     load_failures: AtomicU64,
@@ -83,9 +161,45 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// A hit, and what its value had cost to load.
     #[inline]
-    pub(crate) fn hit(&self) {
-        add(&self.slots[slot()].hits, 1);
+    pub(crate) fn hit(&self, cost_us: u32) {
+        let slot = &self.slots[slot()];
+        add(&slot.hits, 1);
+        add(&slot.saved_us, u64::from(cost_us));
+    }
+
+    pub(crate) fn disk_hit(&self, cost_us: u32) {
+        add(&self.disk_hits, 1);
+        add(&self.slots[slot()].saved_us, u64::from(cost_us));
+    }
+
+    pub(crate) fn stale_serve(&self) {
+        add(&self.stale_serves, 1);
+    }
+
+    pub(crate) fn refresh_skipped(&self) {
+        add(&self.refreshes_skipped, 1);
+    }
+
+    pub(crate) fn stale_on_error(&self) {
+        add(&self.stale_on_error, 1);
+    }
+
+    /// Takes a sample for the window, if it is time for one.
+    pub(crate) fn sample(&self, now: Moment) {
+        let Some(mut samples) = self.samples.try_lock() else { return };
+        if samples.is_due(now) {
+            samples.push(self.now(now));
+        }
+    }
+
+    fn now(&self, at: Moment) -> Sample {
+        let sum = |field: fn(&Slot) -> &AtomicU64| -> u64 { self.slots.iter().map(|slot| get(field(slot))).sum() };
+        // The misses first: a read that is counted between the two must not look like a hit too many.
+        let misses = sum(|slot| &slot.misses);
+        let hits = sum(|slot| &slot.hits);
+        Sample { at, hits: hits + get(&self.disk_hits), reads: hits + misses }
     }
 
     pub(crate) fn miss(&self) {
@@ -124,11 +238,19 @@ impl Counters {
     }
 
     /// The counts; what is not counted here is left at zero.
-    pub(crate) fn snapshot(&self) -> Stats {
+    pub(crate) fn snapshot(&self, now: Moment) -> Stats {
         let sum = |field: fn(&Slot) -> &AtomicU64| self.slots.iter().map(|slot| get(field(slot))).sum();
+        self.sample(now);
+        let window = self.samples.lock().window(self.now(now));
         Stats {
             hits: sum(|slot| &slot.hits),
             misses: sum(|slot| &slot.misses),
+            disk_hits: get(&self.disk_hits),
+            stale_serves: get(&self.stale_serves),
+            refreshes_skipped: get(&self.refreshes_skipped),
+            stale_on_error: get(&self.stale_on_error),
+            load_time_saved: Duration::from_micros(sum(|slot| &slot.saved_us)),
+            window,
             joined: get(&self.joined),
             loads: get(&self.loads),
             load_failures: get(&self.load_failures),
@@ -177,12 +299,30 @@ mod tests {
         let counters = Counters::default();
         std::thread::scope(|scope| {
             for _ in 0..SLOTS * 2 {
-                scope.spawn(|| (0..100).for_each(|_| counters.hit()));
+                scope.spawn(|| (0..100).for_each(|_| counters.hit(3)));
             }
         });
         counters.miss();
-        let stats = counters.snapshot();
+        let stats = counters.snapshot(Moment::from_start(Duration::ZERO));
         assert_eq!((stats.hits, stats.misses), (SLOTS as u64 * 200, 1));
+        assert_eq!(stats.load_time_saved, Duration::from_micros(SLOTS as u64 * 600));
+    }
+
+    #[test]
+    fn the_window_forgets_what_is_older_than_a_minute() {
+        let counters = Counters::default();
+        let at = |seconds| Moment::from_start(Duration::from_secs(seconds));
+        counters.sample(at(0));
+        (0..100).for_each(|_| counters.miss());
+        for second in (5..=60).step_by(5) {
+            counters.sample(at(second));
+        }
+        assert_eq!(counters.snapshot(at(60)).window.hit_rate(), Some(0.0));
+        (0..10).for_each(|_| counters.hit(0));
+        let window = counters.snapshot(at(70)).window;
+        assert_eq!((window.hits, window.reads), (10, 10), "{window:?}");
+        assert_eq!(window.hit_rate(), Some(1.0));
+        assert!(window.span >= Duration::from_secs(60) && window.span <= Duration::from_secs(70), "{window:?}");
     }
 
     #[test]

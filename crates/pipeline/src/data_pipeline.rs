@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use cache_core::{Cache, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stamps, Stats};
+use cache_core::{Cache, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Scope, Stamps, Stats};
 use plugin_sdk::ScanRequest;
 use tokio::runtime::Handle;
 
@@ -85,7 +85,7 @@ pub enum AnswerFrom {
 impl From<How> for AnswerFrom {
     fn from(how: How) -> Self {
         match how {
-            How::Hit => Self::Cache,
+            How::Hit | How::Restored | How::Stale | How::StaleOnError => Self::Cache,
             How::Led => Self::Source,
             How::Joined => Self::SharedLoad,
         }
@@ -243,7 +243,7 @@ impl DataPipeline {
     pub async fn prepare(&self, dataset: &Arc<Dataset>, call: &CallOptions) -> Result<Prepared, Error> {
         if dataset.mode() == Mode::Table {
             let load = self.table_loader(dataset, call);
-            let loaded = self.inner.tables.get_or_load(&table_key(dataset), options(dataset, call), load).await;
+            let loaded = self.inner.tables.try_get_or_load(&table_key(dataset), options(dataset, call), load).await;
             match loaded {
                 Ok(loaded) => return Ok(self.prepared(dataset, loaded)),
                 Err(error) => self.fall_back(dataset, error)?,
@@ -304,7 +304,7 @@ impl DataPipeline {
         let key = Key::new(&dataset.namespace, format!("result?{}", query.canonical()).into_bytes());
         let key = key.at_version(prepared.version);
         let load = self.result_loader(dataset, query, call);
-        let loaded = self.inner.tables.get_or_load(&key, options(dataset, call), load).await;
+        let loaded = self.inner.tables.try_get_or_load(&key, options(dataset, call), load).await;
         let loaded = loaded.map_err(|error| load_error(dataset, error))?;
         let table = loaded.value();
         Ok(Answer {
@@ -386,7 +386,8 @@ impl DataPipeline {
                 Err(error) => self.fall_back(dataset, error)?,
             }
         }
-        self.inner.stamps.invalidate_namespace(&dataset.namespace);
+        let scope = Scope::Namespace(dataset.namespace.clone());
+        self.inner.tables.invalidate(scope).await.map_err(Error::from)?;
         dataset.set_version(self.next_version());
         Ok(())
     }
@@ -398,7 +399,7 @@ impl DataPipeline {
             rows: hit.value().rows,
             bytes: hit.value().bytes,
             age: hit.age(),
-            loaded_at: hit.origin().wall(),
+            loaded_at: SystemTime::now() - hit.age(),
         })
     }
 
@@ -490,15 +491,10 @@ impl DataPipeline {
 
 /// Frees the tables that no dataset of the new catalog can reach.
 fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalog) {
-    let mut any_left = false;
     for old in previous.datasets() {
         if !now.datasets().any(|new| new.namespace == old.namespace) {
-            tables.invalidate_namespace(&old.namespace);
-            any_left = true;
+            tables.release(&old.namespace);
         }
-    }
-    if any_left {
-        tables.sweep();
     }
 }
 
@@ -509,7 +505,12 @@ fn table_key(dataset: &Dataset) -> Key {
 }
 
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {
-    LoadOptions { ttl: Some(dataset.policy.ttl), timeout: Some(dataset.policy.load_timeout), deadline: call.deadline }
+    LoadOptions {
+        ttl: Some(dataset.policy.ttl),
+        timeout: Some(dataset.policy.load_timeout),
+        deadline: call.deadline,
+        ..LoadOptions::default()
+    }
 }
 
 fn job(dataset: &Dataset, request: ScanRequest, sink: Arc<dyn crate::fetch::Sink>, call: &CallOptions) -> FetchJob {

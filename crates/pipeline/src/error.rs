@@ -75,9 +75,18 @@ pub enum Error {
     /// The result cannot be written in the format.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// An invalidation holds now, but may not outlive the process.
+    #[error("{0}")]
+    NotDurable(#[source] Arc<cache_core::NotDurable>),
     /// A defect: the work panicked or ended without an answer.
     #[error("{0}")]
     Internal(Arc<str>),
+}
+
+impl From<cache_core::NotDurable> for Error {
+    fn from(error: cache_core::NotDurable) -> Self {
+        Self::NotDurable(Arc::new(error))
+    }
 }
 
 /// The candidate closest to `word`, if one is close enough to have been meant.

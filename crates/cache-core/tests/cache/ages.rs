@@ -37,7 +37,7 @@ fn the_ttl_of_the_item_beats_that_of_the_call_which_beats_that_of_the_cache() {
                 None => loaded,
             })
         };
-        let loaded = runtime.block_on(fixture.cache.get_or_load(&key("a"), options, ready)).unwrap();
+        let loaded = runtime.block_on(fixture.cache.try_get_or_load(&key("a"), options, ready)).unwrap();
         assert_eq!(loaded.hit().remaining(), expected);
     }
     check(None, None, TTL);
@@ -52,7 +52,7 @@ async fn age_counts_from_the_beginning_of_the_scan() {
     let gate = Gate::new();
     let loading = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), gate.loader(1));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().loading == 1).await;
     fixture.clock.advance(SECOND * 10);
@@ -70,7 +70,7 @@ async fn a_value_is_as_old_as_what_it_is_made_of() {
     let origin = table.origin();
     let body = fixture
         .cache
-        .get_or_load(&key("body"), LoadOptions::default(), move |context| async move {
+        .try_get_or_load(&key("body"), LoadOptions::default(), move |context| async move {
             assert!(context.origin().loaded_at() > origin.loaded_at());
             Ok::<_, ()>(number_item(2).with_origin(origin))
         })
@@ -89,7 +89,7 @@ async fn what_is_too_old_already_is_handed_over_and_not_stored() {
     assert_eq!(fixture.cache.insert(&key("a"), number_item(1).with_origin(origin)), Stored::Expired);
     let loaded = fixture
         .cache
-        .get_or_load(&key("a"), LoadOptions::default(), move |_| async move {
+        .try_get_or_load(&key("a"), LoadOptions::default(), move |_| async move {
             Ok::<_, ()>(Item::new(2, BYTES).with_origin(origin))
         })
         .await
@@ -103,7 +103,7 @@ async fn what_is_too_old_already_is_handed_over_and_not_stored() {
 async fn a_ttl_of_zero_stores_nothing() {
     let fixture = Fixture::new();
     let options = LoadOptions { ttl: Some(Duration::ZERO), ..LoadOptions::default() };
-    let loaded = fixture.cache.get_or_load(&key("a"), options, ready(1)).await.unwrap();
+    let loaded = fixture.cache.try_get_or_load(&key("a"), options, ready(1)).await.unwrap();
     assert_eq!((*loaded.value(), loaded.stored()), (1, Stored::Expired));
     assert_eq!(fixture.cache.stats().entries, 0);
 }

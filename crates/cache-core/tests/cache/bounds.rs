@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use cache_core::{Cache, Item, LoadOptions, Stored};
+use cache_core::{Cache, Item, LoadOptions, Scope, Stored};
 
-use crate::fixture::{Fixture, key, number_item};
+use crate::fixture::{Fixture, invalidate, key, number_item, remove};
 
 /// A sequence without a pattern that repeats: Knuth's multiplicative hashing of the step.
 fn scatter(step: u64) -> u64 {
@@ -68,7 +68,7 @@ async fn what_is_too_large_is_refused_visibly_and_handed_over() {
     let fixture = Fixture::with(|builder| builder.max_entry_bytes(10_000));
     let loaded = fixture
         .cache
-        .get_or_load(&key("a"), LoadOptions::default(), |_| async { Ok::<_, ()>(Item::new(1, 10_000)) })
+        .try_get_or_load(&key("a"), LoadOptions::default(), |_| async { Ok::<_, ()>(Item::new(1, 10_000)) })
         .await
         .unwrap();
     assert_eq!((*loaded.value(), loaded.stored()), (1, Stored::TooLarge));
@@ -114,7 +114,7 @@ fn what_was_served_stays_usable_after_it_has_left() {
     let cache = Cache::<Arc<str>>::builder("texts").max_entries(1).build().unwrap();
     assert_eq!(cache.insert(&key("a"), Item::new(Arc::from("first"), 5)), Stored::Yes);
     let hit = cache.get(&key("a")).unwrap();
-    cache.remove(&key("a"));
+    remove(&cache, &key("a"));
     assert_eq!(&*hit.into_value(), "first");
 }
 
@@ -125,7 +125,7 @@ fn a_sweep_frees_what_is_dead_and_spares_the_rest() {
         fixture.insert(&crate::fixture::key_in("dead", &number.to_string()), number);
         fixture.insert(&crate::fixture::key_in("alive", &number.to_string()), number);
     }
-    fixture.cache.invalidate_namespace(&cache_core::Namespace::new("dead"));
+    invalidate(&fixture.cache, Scope::Namespace(cache_core::Namespace::new("dead")));
     assert_eq!(fixture.cache.sweep(), 50);
     let stats = fixture.cache.stats();
     assert_eq!((stats.entries, stats.invalidated), (50, 50));

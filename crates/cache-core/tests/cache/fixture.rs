@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Builder, Cache, Item, Key, LoadContext, LoadOptions, Loaded, ManualClock, Namespace};
+use cache_core::{Builder, Cache, Item, Key, LoadContext, LoadOptions, Loaded, ManualClock, Namespace, Scope};
 use tokio::sync::Semaphore;
 
 pub(crate) const TTL: Duration = Duration::from_secs(60);
@@ -40,7 +40,7 @@ impl Fixture {
 
     /// Gets or loads this number at once.
     pub(crate) async fn load(&self, key: &Key, number: u64) -> Loaded<u64> {
-        self.cache.get_or_load(key, LoadOptions::default(), ready(number)).await.unwrap()
+        self.cache.try_get_or_load(key, LoadOptions::default(), ready(number)).await.unwrap()
     }
 }
 
@@ -104,4 +104,15 @@ pub(crate) async fn until(so: impl Fn() -> bool) {
         tokio::task::yield_now().await;
     }
     panic!("it never became so");
+}
+
+pub(crate) fn invalidate<V: Send + Sync + 'static>(cache: &Cache<V>, scope: Scope) -> u64 {
+    cache.invalidate_blocking(&scope).unwrap()
+}
+
+/// Removes a key. Says whether there was a value of use.
+pub(crate) fn remove<V: Send + Sync + 'static>(cache: &Cache<V>, key: &Key) -> bool {
+    let there = cache.peek(key).is_some();
+    invalidate(cache, Scope::Key(key.clone()));
+    there
 }

@@ -15,7 +15,7 @@ async fn a_thousand_misses(fixture: Fixture) {
     let mut waiters = JoinSet::new();
     for number in 0..1_000 {
         let (cache, loader) = (fixture.cache.clone(), gate.loader(number));
-        waiters.spawn(async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() });
+        waiters.spawn(async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() });
     }
     until(|| fixture.cache.stats().joined == 999).await;
     gate.open();
@@ -44,7 +44,7 @@ async fn misses_that_race_with_the_landing_never_load_twice() {
         let mut waiters = JoinSet::new();
         for number in 0..16 {
             let cache = fixture.cache.clone();
-            waiters.spawn(async move { cache.get_or_load(&key("a"), LoadOptions::default(), ready(number)).await });
+            waiters.spawn(async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), ready(number)).await });
         }
         assert!(waiters.join_all().await.iter().all(Result::is_ok));
         let stats = fixture.cache.stats();
@@ -74,7 +74,7 @@ async fn an_error_reaches_every_waiter_and_is_not_kept() {
                 gate.pass().await;
                 Err::<Item<u64>, _>(std::io::Error::other("the source is away"))
             };
-            cache.get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err()
+            cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err()
         });
     }
     until(|| fixture.cache.stats().joined == 9).await;
@@ -101,11 +101,11 @@ async fn callers_with_other_errors_do_not_share_a_load() {
     let gate = Gate::new();
     let first = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), gate.loader(1));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await }
     });
     until(|| fixture.cache.stats().loading == 1).await;
     let failing = |_| async { Err::<Item<u64>, _>("text") };
-    let error = fixture.cache.get_or_load(&key("a"), LoadOptions::default(), failing).await.unwrap_err();
+    let error = fixture.cache.try_get_or_load(&key("a"), LoadOptions::default(), failing).await.unwrap_err();
     assert!(matches!(error, LoadError::Failed(text) if *text == "text"));
     gate.open();
     assert_eq!(*first.await.unwrap().unwrap().value(), 1);
@@ -128,7 +128,7 @@ async fn check_panic(
                     Ok::<_, Infallible>(number_item(1))
                 }
             };
-            cache.get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err()
+            cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err()
         });
     }
     until(|| fixture.cache.stats().misses == 10).await;
@@ -168,7 +168,7 @@ async fn a_load_that_takes_too_long_fails_its_waiters() {
                 }
                 std::future::pending::<Result<Item<u64>, Infallible>>()
             };
-            cache.get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err()
+            cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err()
         });
     }
     for error in waiters.join_all().await {
@@ -185,7 +185,7 @@ async fn the_time_out_of_the_call_beats_that_of_the_cache() {
     let fixture = Fixture::new();
     let options = LoadOptions { timeout: Some(Duration::from_millis(7)), ..LoadOptions::default() };
     let load = |_| std::future::pending::<Result<Item<u64>, Infallible>>();
-    let error = fixture.cache.get_or_load(&key("a"), options, load).await.unwrap_err();
+    let error = fixture.cache.try_get_or_load(&key("a"), options, load).await.unwrap_err();
     assert!(matches!(error, LoadError::TimedOut { after } if after == Duration::from_millis(7)));
 }
 
@@ -208,7 +208,7 @@ fn a_runtime_that_goes_away_fails_the_load() {
     let cache = fixture.cache.clone();
     let waiter = here.spawn(async move {
         let load = |_| std::future::pending::<Result<Item<u64>, Infallible>>();
-        cache.get_or_load(&key("a"), LoadOptions::default(), load).await
+        cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await
     });
     here.block_on(until(|| fixture.cache.stats().loading == 1));
     drop(elsewhere);
@@ -223,7 +223,7 @@ async fn a_runtime_that_is_gone_fails_the_load() {
     let fixture = Fixture::with(|builder| builder.runtime(elsewhere.handle().clone()));
     elsewhere.shutdown_background();
     for _ in 0..2 {
-        let error = fixture.cache.get_or_load(&key("a"), LoadOptions::default(), ready(1)).await.unwrap_err();
+        let error = fixture.cache.try_get_or_load(&key("a"), LoadOptions::default(), ready(1)).await.unwrap_err();
         assert!(matches!(error, LoadError::Lost), "{error}");
     }
     let stats = fixture.cache.stats();
@@ -234,7 +234,7 @@ async fn a_runtime_that_is_gone_fails_the_load() {
 fn a_load_outside_a_runtime_is_an_error() {
     let fixture = Fixture::new();
     let name: Key = key("a");
-    let load = std::pin::pin!(fixture.cache.get_or_load(&name, LoadOptions::default(), ready(1)));
+    let load = std::pin::pin!(fixture.cache.try_get_or_load(&name, LoadOptions::default(), ready(1)));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match load.poll(&mut context) {
         std::task::Poll::Ready(Err(LoadError::NoRuntime)) => {}

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Cache, How, LoadOptions, Loaded, Stamps, Stored};
+use cache_core::{Cache, How, LoadOptions, Loaded, Scope, Stamps, Stored};
 use tokio::task::JoinHandle;
 
-use crate::fixture::{Fixture, Gate, key, key_in, number_item, until};
+use crate::fixture::{Fixture, Gate, invalidate, key, key_in, number_item, remove, until};
 
 /// Starts a load of `key` that waits at the gate, and waits until it has begun.
 async fn begin_load(fixture: &Fixture, number: u64, gate: &Gate) -> JoinHandle<Loaded<u64>> {
     let before = fixture.cache.stats().loading;
     let loading = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), gate.loader(number));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().loading > before).await;
     loading
@@ -38,15 +38,15 @@ async fn check(happens: impl FnOnce(&Cache<u64>)) {
 #[tokio::test]
 async fn a_load_that_began_before_an_invalidation_is_never_served_after_it() {
     check(|cache| {
-        cache.invalidate_all();
+        invalidate(&cache, Scope::All);
     })
     .await;
     check(|cache| {
-        cache.invalidate_namespace(key("a").namespace());
+        invalidate(&cache, Scope::Namespace(key("a").namespace().clone()));
     })
     .await;
     check(|cache| {
-        cache.remove(&key("a"));
+        remove(&cache, &key("a"));
     })
     .await;
 }
@@ -56,10 +56,10 @@ async fn who_comes_after_an_invalidation_starts_a_new_load() {
     let fixture = Fixture::new();
     let (old_gate, new_gate) = (Gate::new(), Gate::new());
     let old = begin_load(&fixture, 1, &old_gate).await;
-    fixture.cache.invalidate_namespace(key("a").namespace());
+    invalidate(&fixture.cache, Scope::Namespace(key("a").namespace().clone()));
     let new = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), new_gate.loader(2));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().misses == 2).await;
     // The new load ends first, the old one after it: it may neither be stored nor take the new one's place.
@@ -77,8 +77,8 @@ fn a_delete_spares_the_rest_of_its_namespace() {
     let fixture = Fixture::new();
     fixture.insert(&key("a"), 1);
     fixture.insert(&key("b"), 2);
-    assert!(fixture.cache.remove(&key("a")));
-    assert!(!fixture.cache.remove(&key("a")));
+    assert!(remove(&fixture.cache, &key("a")));
+    assert!(!remove(&fixture.cache, &key("a")));
     assert_eq!(fixture.get(&key("a")), None);
     assert_eq!(fixture.get(&key("b")), Some(2));
     fixture.insert(&key("a"), 3);
@@ -89,7 +89,7 @@ fn a_delete_spares_the_rest_of_its_namespace() {
 fn a_delete_keeps_what_began_before_it_from_being_stored() {
     let fixture = Fixture::new();
     let origin = fixture.cache.begin();
-    fixture.cache.remove(&key("a"));
+    remove(&fixture.cache, &key("a"));
     for name in ["a", "b"] {
         assert_eq!(fixture.cache.insert(&key(name), number_item(1).with_origin(origin)), Stored::Invalidated);
     }
@@ -103,9 +103,9 @@ fn an_invalidation_covers_its_namespace_and_no_other() {
     let (here, there) = (key_in("here", "a"), key_in("there", "a"));
     fixture.insert(&here, 1);
     fixture.insert(&there, 2);
-    fixture.cache.invalidate_namespace(here.namespace());
+    invalidate(&fixture.cache, Scope::Namespace(here.namespace().clone()));
     assert_eq!((fixture.get(&here), fixture.get(&there)), (None, Some(2)));
-    fixture.cache.invalidate_all();
+    invalidate(&fixture.cache, Scope::All);
     assert_eq!((fixture.get(&here), fixture.get(&there)), (None, None));
     let stats = fixture.cache.stats();
     assert_eq!((stats.entries, stats.invalidated, stats.invalidations), (0, 2, 2), "dead entries that are met go");
@@ -118,12 +118,12 @@ async fn caches_that_share_stamps_are_invalidated_by_one() {
     let bodies = Fixture::with(|builder| builder.stamps(Arc::clone(&stamps)).clock(tables.clock.clock()));
     let table = tables.load(&key("table"), 1).await;
     bodies.insert(&key("body"), 2);
-    tables.cache.invalidate_namespace(table_namespace());
+    invalidate(&tables.cache, Scope::Namespace(table_namespace().clone()));
     assert_eq!((tables.get(&key("table")), bodies.get(&key("body"))), (None, None));
     // A body that is made now of the table that was fetched before is out of date from the start.
     let made = number_item(3).with_origin(table.origin());
     assert_eq!(bodies.cache.insert(&key("body"), made), Stored::Invalidated);
-    stamps.invalidate_all();
+    stamps.invalidate_all().unwrap();
     assert_eq!(tables.cache.stats().invalidations, 2);
 }
 

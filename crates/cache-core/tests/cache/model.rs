@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cache_core::{Key, Origin, Stored};
+use cache_core::{Key, Origin, Scope, Stored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::fixture::{Fixture, TTL, key_in, number_item};
+use crate::fixture::{Fixture, TTL, invalidate, key_in, number_item, remove};
 
 const SPACES: usize = 3;
 const NAMES: usize = 3;
@@ -138,16 +138,16 @@ impl Both {
             }
             Step::Remove(key) => {
                 let was_there = self.model.find(key).is_some();
-                prop_assert_eq!(cache.remove(&self.keys[key]), was_there);
+                prop_assert_eq!(remove(&cache, &self.keys[key]), was_there);
                 self.model.values.remove(&key);
                 self.model.barrier[key / NAMES] = self.model.step;
             }
             Step::InvalidateSpace(space) => {
-                cache.invalidate_namespace(self.keys[space * NAMES].namespace());
+                invalidate(&cache, Scope::Namespace(self.keys[space * NAMES].namespace().clone()));
                 self.model.invalidated[space] = self.model.step;
             }
             Step::InvalidateAll => {
-                cache.invalidate_all();
+                invalidate(&cache, Scope::All);
                 self.model.invalidated = [self.model.step; SPACES];
             }
             Step::Advance(seconds) => {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Departure, Item, Key, LoadOptions, LoadOutcome, LoadReport, Observer};
+use cache_core::{Departure, Item, Key, LoadOptions, LoadOutcome, LoadReport, Observer, Scope};
 use std::sync::Mutex;
 
-use crate::fixture::{Fixture, TTL, key};
+use crate::fixture::{Fixture, TTL, invalidate, key, remove};
 
 #[derive(Default)]
 struct Diary(Mutex<Vec<String>>);
@@ -53,13 +53,13 @@ async fn an_observer_hears_what_happens() {
     fixture.clock.advance(TTL);
     fixture.get(&key("b"));
     fixture.insert(&key("c"), 3);
-    fixture.cache.invalidate_all();
+    invalidate(&fixture.cache, Scope::All);
     fixture.get(&key("c"));
     fixture.insert(&key("d"), 4);
-    fixture.cache.remove(&key("d"));
+    remove(&fixture.cache, &key("d"));
     fixture.cache.insert(&key("e"), Item::new(5, 5_000));
     let failing = |_| async { Err::<Item<u64>, _>(()) };
-    fixture.cache.get_or_load(&key("f"), LoadOptions::default(), failing).await.unwrap_err();
+    fixture.cache.try_get_or_load(&key("f"), LoadOptions::default(), failing).await.unwrap_err();
     let expected = [
         "numbers/a: miss",
         "numbers/a: load Loaded, 100 bytes",
@@ -96,14 +96,14 @@ impl Observer for Touchy {
 async fn an_observer_that_panics_hangs_nobody() {
     let fixture = Fixture::with(|builder| builder.observer(Arc::new(Touchy)));
     let load = |_| async { Ok::<_, ()>(Item::new(1, 1)) };
-    assert!(fixture.cache.get_or_load(&key("a"), LoadOptions::default(), load).await.is_err());
-    assert_eq!(fixture.get(&key("a")), Some(1), "the value was stored before");
+    let loaded = fixture.cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap();
+    assert_eq!(*loaded.value(), 1, "the value was stored before");
     assert_eq!(fixture.cache.stats().loading, 0);
 
     let cache = fixture.cache.clone();
     let load = |_| async { Ok::<_, ()>(Item::new(1, 1)) };
     let caller =
-        tokio::spawn(async move { cache.get_or_load(&key("missing"), LoadOptions::default(), load).await.is_ok() });
+        tokio::spawn(async move { cache.try_get_or_load(&key("missing"), LoadOptions::default(), load).await.is_ok() });
     assert!(caller.await.unwrap_err().is_panic(), "it panics in its caller");
     assert_eq!(fixture.cache.stats().loading, 0, "and leaves nothing behind");
 }

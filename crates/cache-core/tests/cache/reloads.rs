@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use cache_core::{How, Item, LoadError, LoadOptions, Loaded, Stored};
+use cache_core::{How, Item, LoadError, LoadOptions, Loaded, Scope, Stored};
 use tokio::task::JoinHandle;
 
-use crate::fixture::{Fixture, Gate, key, ready, until};
+use crate::fixture::{Fixture, Gate, invalidate, key, ready, until};
 
 fn begin_reload(fixture: &Fixture, number: u64, gate: &Gate) -> JoinHandle<Loaded<u64>> {
     let (cache, loader) = (fixture.cache.clone(), gate.loader(number));
@@ -60,17 +60,17 @@ async fn a_miss_joins_a_reload_and_a_reload_joins_no_load() {
     until(|| fixture.cache.stats().loading == 1).await;
     let miss = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), gate.loader(2));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().joined == 1).await;
     gate.open();
     assert_eq!((*reload.await.unwrap().value(), *miss.await.unwrap().value()), (1, 1));
 
-    fixture.cache.invalidate_all();
+    invalidate(&fixture.cache, Scope::All);
     let slow = Gate::new();
     let load = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), slow.loader(3));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().loading == 1).await;
     fixture.clock.advance(Duration::from_secs(1));
@@ -88,7 +88,7 @@ async fn a_reload_that_was_overtaken_by_an_invalidation_is_not_stored() {
     let gate = Gate::new();
     let reload = begin_reload(&fixture, 2, &gate);
     until(|| fixture.cache.stats().loading == 1).await;
-    fixture.cache.invalidate_all();
+    invalidate(&fixture.cache, Scope::All);
     gate.open();
     assert_eq!(reload.await.unwrap().stored(), Stored::Invalidated);
     assert_eq!(fixture.get(&key("a")), None);

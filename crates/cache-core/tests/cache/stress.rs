@@ -6,10 +6,10 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 
-use cache_core::{Key, LoadContext, LoadOptions};
+use cache_core::{Key, LoadContext, LoadOptions, Scope};
 use tokio::task::JoinSet;
 
-use crate::fixture::{Fixture, Loading, key_in, number_item};
+use crate::fixture::{Fixture, Loading, invalidate, key_in, number_item, remove};
 
 const KEYS: usize = 4;
 const ROUNDS: u64 = 2_000;
@@ -56,9 +56,9 @@ impl World {
                 self.source.truth[each].store(round, Ordering::SeqCst);
             }
             match round % 3 {
-                _ if changed.len() > 1 => cache.invalidate_all(),
-                0 => cache.invalidate_namespace(self.keys[index].namespace()),
-                1 => u64::from(cache.remove(&self.keys[index])),
+                _ if changed.len() > 1 => invalidate(&cache, Scope::All),
+                0 => invalidate(&cache, Scope::Namespace(self.keys[index].namespace().clone())),
+                1 => u64::from(remove(&cache, &self.keys[index])),
                 _ => {
                     // A reload is a promise too: who reads after it sees what was true when it began.
                     let scan = self.scan(index);
@@ -84,7 +84,7 @@ impl World {
                 self.fixture.get(&self.keys[index])
             } else {
                 let scan = self.scan(index);
-                let loaded = self.fixture.cache.get_or_load(&self.keys[index], LoadOptions::default(), scan).await;
+                let loaded = self.fixture.cache.try_get_or_load(&self.keys[index], LoadOptions::default(), scan).await;
                 Some(*loaded.unwrap().value())
             };
             if let Some(value) = value {
@@ -132,7 +132,7 @@ fn a_store_never_slips_past_a_delete() {
         let deleter = scope.spawn(|| {
             for _ in 0..20_000 {
                 together.wait();
-                fixture.cache.remove(&name);
+                remove(&fixture.cache, &name);
                 together.wait();
             }
         });

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use cache_core::{CancelSignal, How, Item, LoadError, LoadOptions};
+use cache_core::{CancelSignal, How, Item, LoadError, LoadOptions, Scope};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::fixture::{Fixture, Gate, key, until};
+use crate::fixture::{Fixture, Gate, invalidate, key, until};
 
 /// A load that tells of its signal, never ends, and whose second channel closes when it is dropped.
 struct Endless {
@@ -25,7 +25,7 @@ impl Endless {
                 tell.send(context.cancel_signal().clone()).unwrap();
                 std::future::pending::<Result<Item<u64>, std::convert::Infallible>>().await
             };
-            cache.get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err();
+            cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err();
         });
         (Self { signal, dropped }, waiter)
     }
@@ -54,7 +54,7 @@ async fn the_load_outlives_the_one_who_started_it() {
     let gate = Gate::new();
     let start = |number| {
         let (cache, loader) = (fixture.cache.clone(), gate.loader(number));
-        tokio::spawn(async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() })
+        tokio::spawn(async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() })
     };
     let leader = start(1);
     until(|| fixture.cache.stats().loading == 1).await;
@@ -76,7 +76,7 @@ async fn each_waiter_has_its_own_deadline() {
         let (cache, loader) = (fixture.cache.clone(), gate.loader(1));
         let deadline = wait.map(|seconds| (Instant::now() + Duration::from_secs(seconds)).into_std());
         let options = LoadOptions { deadline, ..LoadOptions::default() };
-        tokio::spawn(async move { cache.get_or_load(&key("a"), options, loader).await })
+        tokio::spawn(async move { cache.try_get_or_load(&key("a"), options, loader).await })
     };
     let (patient, short, long) = (start(None), start(Some(1)), start(Some(3)));
     let began = Instant::now();
@@ -96,7 +96,7 @@ async fn the_deadline_of_the_last_waiter_cancels_the_load() {
     let deadline = Some((Instant::now() + Duration::from_secs(1)).into_std());
     let load = |_| std::future::pending::<Result<Item<u64>, ()>>();
     let options = LoadOptions { deadline, ..LoadOptions::default() };
-    let error = fixture.cache.get_or_load(&key("a"), options, load).await.unwrap_err();
+    let error = fixture.cache.try_get_or_load(&key("a"), options, load).await.unwrap_err();
     assert!(matches!(error, LoadError::Deadline));
     until(|| fixture.cache.stats().load_cancellations == 1).await;
     assert_eq!(fixture.cache.stats().loading, 0);
@@ -107,18 +107,18 @@ async fn leaving_an_old_load_leaves_its_successor_alone() {
     let fixture = Fixture::new();
     let (endless, old) = Endless::start(&fixture);
     let signal = endless.signal.await.unwrap();
-    fixture.cache.invalidate_all();
+    invalidate(&fixture.cache, Scope::All);
     let gate = Gate::new();
     let new = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), gate.loader(2));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().misses == 2).await;
     old.abort();
     signal.cancelled().await;
     let late = tokio::spawn({
         let (cache, loader) = (fixture.cache.clone(), gate.loader(3));
-        async move { cache.get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
+        async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), loader).await.unwrap() }
     });
     until(|| fixture.cache.stats().misses == 3).await;
     gate.open();

@@ -1,0 +1,128 @@
+//! A cache's side of its disk tier: entries become records, records become entries.
+//!
+//! A record is used only if its layout is that of now, it decodes, its times make sense by this machine's clock, and the
+//! stamps allow it. Everything else is a miss.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::clock::Clock;
+use crate::codec::Codec;
+use crate::entry::{Entry, Extras, Windows};
+use crate::key::{Key, Namespace};
+use crate::origin::Origin;
+use crate::persist::Persist;
+use crate::stamps::Stamps;
+use crate::tier::{ByteTier, Meta, Payload, RecordKey, Write, millis};
+
+pub(crate) struct Disk<V> {
+    pub(crate) tier: Arc<dyn ByteTier>,
+    pub(crate) persist: Arc<dyn Persist<V>>,
+    pub(crate) codec: Codec,
+    /// Name of the cache, as records have it.
+    pub(crate) cache: Arc<str>,
+}
+
+impl<V> Disk<V> {
+    pub(crate) fn record_key(&self, key: &Key) -> RecordKey {
+        RecordKey {
+            cache: Arc::clone(&self.cache),
+            namespace: key.namespace().text(),
+            bytes: key.bytes().into(),
+            version: key.version(),
+        }
+    }
+
+    /// The record's payload as a value. Blocks.
+    pub(crate) fn read(&self, key: &Key, clock: &Clock, stamps: &Stamps) -> Option<Arc<Entry<V>>> {
+        let name = self.record_key(key);
+        let (meta, payload) = self.tier.get(&name)?;
+        let (origin, expires) = self.times(&meta, clock)?;
+        if meta.layout != self.persist.layout() {
+            return None;
+        }
+        let plain = payload.codec.decompress(payload.bytes, payload.plain_bytes).ok();
+        let Some(value) = plain.and_then(|plain| self.persist.decode(plain).ok()) else {
+            self.tier.report_corrupt(&name);
+            return None;
+        };
+        let windows = Windows {
+            stale_while_revalidate: Duration::from_millis(meta.stale_while_revalidate_ms),
+            stale_if_error: Duration::from_millis(meta.stale_if_error_ms),
+        };
+        let extras = Extras::of(windows, &meta.tags, stamps);
+        let bytes = self.persist.weight(&value)
+            + key.heap_bytes()
+            + Entry::<V>::OVERHEAD
+            + size_of::<V>() as u64
+            + extras.as_ref().map_or(0, |extras| extras.bytes());
+        Some(Arc::new(Entry {
+            value,
+            origin,
+            expires,
+            bytes,
+            cell: stamps.cell(key.namespace()),
+            extras,
+            cost_us: u32::try_from(meta.cost_us).unwrap_or(u32::MAX),
+            hits: AtomicU32::new(0),
+        }))
+    }
+
+    /// When the scan behind a record began and when it stops being fresh; `None` if the time of day was set back since.
+    pub(crate) fn times(&self, meta: &Meta, clock: &Clock) -> Option<(Origin, crate::clock::Moment)> {
+        let loaded_at = clock.moment_of(UNIX_EPOCH + Duration::from_millis(meta.loaded_at_ms))?;
+        let ttl = Duration::from_millis(meta.expires_ms.saturating_sub(meta.loaded_at_ms));
+        Some((Origin::new(loaded_at, meta.counter), loaded_at.plus(ttl)))
+    }
+}
+
+impl<V: Send + Sync + 'static> Disk<V> {
+    /// Hands an entry to the tier, which encodes it on a thread of its own.
+    pub(crate) fn write(
+        &self,
+        key: &Key,
+        entry: &Arc<Entry<V>>,
+        value_bytes: u64,
+        clock: &Clock,
+        stamps: &Arc<Stamps>,
+    ) {
+        let loaded_at = clock.wall() - clock.exact().since(entry.origin.loaded_at());
+        let loaded_at_ms = millis(loaded_at);
+        let ttl = entry.expires.since(entry.origin.loaded_at());
+        let windows = entry.windows();
+        let meta = Meta {
+            layout: self.persist.layout(),
+            loaded_at_ms,
+            expires_ms: loaded_at_ms.saturating_add(whole_millis(ttl)),
+            stale_while_revalidate_ms: whole_millis(windows.stale_while_revalidate),
+            stale_if_error_ms: whole_millis(windows.stale_if_error),
+            counter: entry.origin.counter(),
+            cost_us: u64::from(entry.cost_us),
+            value_bytes,
+            tags: entry.tags().iter().map(|tag| Arc::clone(&tag.name)).collect(),
+        };
+        let (persist, codec) = (Arc::clone(&self.persist), self.codec);
+        let (entry, clock, stamps) = (Arc::clone(entry), clock.clone(), Arc::clone(stamps));
+        let encode = move || {
+            if !entry.state(clock.now(), &stamps).is_usable() {
+                return None;
+            }
+            let plain = persist.encode(&entry.value).ok()?;
+            drop(entry);
+            let plain_bytes = plain.len() as u64;
+            let codec = codec.for_bytes(plain.len());
+            Some(Payload { codec, plain_bytes, bytes: codec.compress(plain).ok()? })
+        };
+        self.tier.put(Write { key: self.record_key(key), meta, encode: Box::new(encode) });
+    }
+}
+
+/// The key of a record.
+pub(crate) fn key_of(record: &RecordKey) -> Key {
+    Key::new(&Namespace::new(Arc::clone(&record.namespace)), &*record.bytes).at_version(record.version)
+}
+
+fn whole_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

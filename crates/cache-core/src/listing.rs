@@ -1,0 +1,180 @@
+//! What is in a cache, entry by entry, in the order of keys and page by page.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::disk::{Disk, key_of};
+use crate::entry::{Entry, Freshness, State, Windows};
+use crate::inner::Inner;
+use crate::key::{Key, Namespace};
+use crate::tier::{Listed, Meta};
+
+/// Which entries to list.
+#[derive(Clone, Debug, Default)]
+pub struct EntryFilter {
+    /// Only those of this namespace.
+    pub namespace: Option<Namespace>,
+    /// Only those after this key.
+    pub after: Option<Key>,
+    /// So many at most.
+    pub limit: usize,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tiers {
+    /// In memory.
+    Memory,
+    /// On disk.
+    Disk,
+    /// In both.
+    Both,
+}
+
+/// What is known of an entry without its value.
+#[derive(Clone, Debug)]
+pub struct EntryInfo {
+    /// Its key.
+    pub key: Key,
+    /// Where it is.
+    pub tier: Tiers,
+    /// How good it still is.
+    pub freshness: Freshness,
+    /// The time since its scan began.
+    pub age: Duration,
+    /// How much of its ttl is left, in milliseconds; negative by how long it is over.
+    pub freshness_ms: i64,
+    /// The bytes that it takes in memory, or would take.
+    pub bytes: u64,
+    /// The bytes that it takes on disk, if it is there.
+    pub stored_bytes: Option<u64>,
+    /// How often it was served from memory since it came there.
+    pub hits: u32,
+    /// What it cost to load.
+    pub cost: Duration,
+    /// Its tags.
+    pub tags: Vec<Arc<str>>,
+}
+
+impl<V> Inner<V> {
+    /// A page of the entries that may be used. Blocks while it reads the disk's list, and looks at every key in memory.
+    pub(crate) fn list(&self, filter: &EntryFilter) -> Vec<EntryInfo> {
+        let now = self.clock.now();
+        let wanted = |key: &Key| {
+            filter.namespace.as_ref().is_none_or(|namespace| key.namespace() == namespace)
+                && filter.after.as_ref().is_none_or(|after| key > after)
+        };
+        let mut page = BTreeMap::new();
+        for (key, entry) in self.memory.entries().filter(|(key, _)| wanted(key)) {
+            if let Some(info) = self.info(&key, &entry, now) {
+                page.insert(key, info);
+                if page.len() > filter.limit {
+                    page.pop_last();
+                }
+            }
+        }
+        if let Some(disk) = &self.disk {
+            self.add_from_disk(disk, filter, now, &mut page);
+        }
+        page.into_values().collect()
+    }
+
+    fn add_from_disk(&self, disk: &Disk<V>, filter: &EntryFilter, now: Moment, page: &mut BTreeMap<Key, EntryInfo>) {
+        let mut after = match (&filter.after, &filter.namespace) {
+            (Some(after), _) => Some(disk.record_key(after)),
+            // The first key that can be in the namespace.
+            (None, Some(namespace)) => Some(disk.record_key(&Key::new(namespace, *b""))),
+            (None, None) => None,
+        };
+        loop {
+            let listed = disk.tier.list(&disk.cache, after.as_ref(), filter.limit.max(1));
+            let Some(last) = listed.last().map(|record| record.key.clone()) else { return };
+            for record in listed {
+                let key = key_of(&record.key);
+                if filter.namespace.as_ref().is_some_and(|namespace| key.namespace() != namespace) {
+                    return;
+                }
+                if page.len() >= filter.limit && page.last_key_value().is_some_and(|(highest, _)| *highest < key) {
+                    return;
+                }
+                let Some(on_disk) = self.info_of_record(disk, &key, &record, now) else { continue };
+                page.entry(key)
+                    .and_modify(|info| {
+                        info.tier = Tiers::Both;
+                        info.stored_bytes = Some(record.stored_bytes);
+                    })
+                    .or_insert(on_disk);
+                if page.len() > filter.limit {
+                    page.pop_last();
+                }
+            }
+            after = Some(last);
+        }
+    }
+
+    /// What is known of one entry. Blocks while it looks on disk.
+    pub(crate) fn describe(&self, key: &Key) -> Option<EntryInfo> {
+        let now = self.clock.now();
+        let in_memory = self.memory.peek(key).and_then(|entry| self.info(key, &entry, now));
+        let on_disk = self.disk.as_ref().and_then(|disk| {
+            let name = disk.record_key(key);
+            let (meta, payload) = disk.tier.get(&name)?;
+            let record = Listed { key: name, meta, stored_bytes: payload.bytes.len() as u64 };
+            self.info_of_record(disk, key, &record, now)
+        });
+        match (in_memory, on_disk) {
+            (Some(info), Some(disk)) => Some(EntryInfo { tier: Tiers::Both, stored_bytes: disk.stored_bytes, ..info }),
+            (info, disk) => info.or(disk),
+        }
+    }
+
+    fn info(&self, key: &Key, entry: &Entry<V>, now: Moment) -> Option<EntryInfo> {
+        let State::Usable(freshness) = entry.state(now, &self.stamps) else { return None };
+        Some(EntryInfo {
+            key: key.clone(),
+            tier: Tiers::Memory,
+            freshness,
+            age: now.since(entry.origin.loaded_at()),
+            freshness_ms: entry.expires.nanos_after(now) / 1_000_000,
+            bytes: entry.bytes,
+            stored_bytes: None,
+            hits: entry.hits.load(Ordering::Relaxed),
+            cost: entry.cost(),
+            tags: entry.tags().iter().map(|tag| Arc::clone(&tag.name)).collect(),
+        })
+    }
+
+    fn info_of_record(&self, disk: &Disk<V>, key: &Key, record: &Listed, now: Moment) -> Option<EntryInfo> {
+        let Listed { meta, stored_bytes, .. } = record;
+        let (origin, expires) = disk.times(meta, &self.clock)?;
+        if meta.layout != disk.persist.layout() || !self.is_valid_record(key, meta) {
+            return None;
+        }
+        let windows = Windows {
+            stale_while_revalidate: Duration::from_millis(meta.stale_while_revalidate_ms),
+            stale_if_error: Duration::from_millis(meta.stale_if_error_ms),
+        };
+        let freshness = windows.freshness(expires, now)?;
+        Some(EntryInfo {
+            key: key.clone(),
+            tier: Tiers::Disk,
+            freshness,
+            age: now.since(origin.loaded_at()),
+            freshness_ms: expires.nanos_after(now) / 1_000_000,
+            bytes: meta.value_bytes + key.heap_bytes() + Entry::<V>::OVERHEAD + size_of::<V>() as u64,
+            stored_bytes: Some(*stored_bytes),
+            hits: 0,
+            cost: Duration::from_micros(meta.cost_us),
+            tags: meta.tags.clone(),
+        })
+    }
+
+    /// Whether the stamps allow a record.
+    pub(crate) fn is_valid_record(&self, key: &Key, meta: &Meta) -> bool {
+        self.stamps.is_valid(&self.stamps.cell(key.namespace()), meta.counter)
+            && meta.tags.iter().all(|tag| self.stamps.tag_cell(tag).is_valid(meta.counter))
+    }
+}
