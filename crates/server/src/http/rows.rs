@@ -50,7 +50,8 @@ impl Wanted {
     /// The key of the body, at no version.
     fn key(&self) -> Key {
         let shape = match &self.ignored {
-            Some(ignored) => format!("told{ignored:?}"),
+            // As JSON, with spaces escaped: keys of entries are written in URLs.
+            Some(ignored) => format!("told{}", serde_json::json!(ignored).to_string().replace(' ', "\\u0020")),
             None => self.format.name().to_owned(),
         };
         let text = format!("{shape}+{}?{}", self.coding.name(), self.query.canonical());
@@ -185,12 +186,13 @@ async fn load(
         ttl: Some(dataset.policy.ttl),
         timeout: Some(dataset.policy.load_timeout + Duration::from_secs(1)),
         deadline: call.deadline,
+        ..LoadOptions::default()
     };
     let pipeline = state.pipeline.clone();
     // The load is everybody's who waits for it: this caller's deadline is not in it.
     let call = CallOptions { deadline: None, ..call.clone() };
     let (max_rows, max_bytes) = (state.config.max_rows, state.config.max_answer_bytes);
-    let loaded = state.bodies.get_or_load(&key, options, move |_| async move {
+    let loaded = state.bodies.try_get_or_load(&key, options, move |_| async move {
         let answer = pipeline.answer(&prepared, &wanted.query, &call).await?;
         if answer.rows > max_rows {
             return Err(Error::TooManyRows { rows: answer.rows, max_rows });
@@ -225,7 +227,7 @@ fn load_problem(dataset: &Dataset, error: LoadError<Error>) -> Problem {
 /// RFC 9211: a hit is a body that was there; a miss says whether the data at least was.
 fn cache_status(how: How, stored: Stored, from: AnswerFrom) -> HeaderValue {
     HeaderValue::from_static(match (how, stored == Stored::Yes, from) {
-        (How::Hit, ..) => "larder; hit",
+        (How::Hit | How::Restored | How::Stale | How::StaleOnError, ..) => "larder; hit",
         (How::Joined, ..) => "larder; fwd=miss; collapsed",
         (How::Led, true, AnswerFrom::Cache) => "larder; fwd=miss; stored; detail=table",
         (How::Led, true, AnswerFrom::SharedLoad) => "larder; fwd=miss; stored; collapsed; detail=source",
