@@ -14,7 +14,7 @@ use crate::error::{LoadError, NotDurable};
 use crate::flight::Purpose;
 use crate::inner::{Inner, Request};
 use crate::key::{BorrowedKey, Key, Namespace};
-use crate::listing::{EntryFilter, EntryInfo};
+use crate::listing::{EntryFilter, EntryInfo, NamespaceUse};
 use crate::load::{LoadContext, LoadOptions, Loaded, erase};
 use crate::observer::Departure;
 use crate::origin::Origin;
@@ -148,23 +148,21 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// As there.
     pub fn invalidate_blocking(&self, scope: &Scope) -> Result<u64, NotDurable> {
         let Inner { stamps, .. } = &*self.inner;
-        let outcome = match scope {
-            Scope::All => stamps.invalidate_all(),
-            Scope::Namespace(namespace) => stamps.invalidate_namespace(namespace),
-            Scope::Tag(tag) => stamps.invalidate_tag(tag),
-            Scope::Key(key) => self.delete(key.namespace(), scope, |cache, stamp| Change::Key {
-                cache,
-                namespace: key.namespace().text(),
-                bytes: key.bytes().into(),
-                stamp,
-            }),
-            Scope::Prefix { namespace, prefix } => self.delete(namespace, scope, |cache, stamp| Change::Prefix {
-                cache,
-                namespace: namespace.text(),
-                prefix: Arc::clone(prefix),
-                stamp,
-            }),
-        };
+        let outcome =
+            match scope {
+                Scope::All => stamps.invalidate_all(),
+                Scope::Namespace(namespace) => stamps.invalidate_namespace(namespace),
+                Scope::Tag(tag) => stamps.invalidate_tag(tag),
+                Scope::Key(key) | Scope::Versions(key) => self.delete(key.namespace(), scope, |cache, stamp| {
+                    Change::Key { cache, namespace: key.namespace().text(), bytes: key.bytes().into(), stamp }
+                }),
+                Scope::Prefix { namespace, prefix } => self.delete(namespace, scope, |cache, stamp| Change::Prefix {
+                    cache,
+                    namespace: namespace.text(),
+                    prefix: Arc::clone(prefix),
+                    stamp,
+                }),
+            };
         self.inner.tell(|observer, cache| observer.invalidate(cache, scope, outcome.is_ok()));
         outcome
     }
@@ -274,15 +272,9 @@ impl<V: Send + Sync + 'static> Cache<V> {
         self.inner.describe(key)
     }
 
-    /// The entries and bytes of each namespace in memory. It looks at every entry.
-    pub fn usage(&self) -> Vec<(Namespace, u64, u64)> {
-        let mut usage = std::collections::HashMap::<Namespace, (u64, u64)>::new();
-        for (key, entry) in self.inner.memory.entries() {
-            let (entries, bytes) = usage.entry(key.namespace().clone()).or_default();
-            *entries += 1;
-            *bytes += entry.bytes;
-        }
-        usage.into_iter().map(|(namespace, (entries, bytes))| (namespace, entries, bytes)).collect()
+    /// What each namespace takes in memory. It looks at every entry.
+    pub fn usage(&self) -> Vec<NamespaceUse> {
+        self.inner.usage()
     }
 
     /// The value of a key, loaded if it is missing, by a loader that cannot fail.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, UNIX_EPOCH};
 
+use triomphe::Arc as Shared;
+
 use crate::clock::Clock;
 use crate::codec::Codec;
 use crate::entry::{Entry, Extras, Windows};
@@ -35,7 +37,7 @@ impl<V> Disk<V> {
     }
 
     /// The record's payload as a value. Blocks.
-    pub(crate) fn read(&self, key: &Key, clock: &Clock, stamps: &Stamps) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn read(&self, key: &Key, clock: &Clock, stamps: &Stamps) -> Option<Shared<Entry<V>>> {
         let name = self.record_key(key);
         let (meta, payload) = self.tier.get(&name)?;
         let (origin, expires) = self.times(&meta, clock)?;
@@ -57,7 +59,7 @@ impl<V> Disk<V> {
             + Entry::<V>::OVERHEAD
             + size_of::<V>() as u64
             + extras.as_ref().map_or(0, |extras| extras.bytes());
-        Some(Arc::new(Entry {
+        Some(Shared::new(Entry {
             value,
             origin,
             expires,
@@ -82,7 +84,7 @@ impl<V: Send + Sync + 'static> Disk<V> {
     pub(crate) fn write(
         &self,
         key: &Key,
-        entry: &Arc<Entry<V>>,
+        entry: &Shared<Entry<V>>,
         value_bytes: u64,
         clock: &Clock,
         stamps: &Arc<Stamps>,
@@ -103,7 +105,7 @@ impl<V: Send + Sync + 'static> Disk<V> {
             tags: entry.tags().iter().map(|tag| Arc::clone(&tag.name)).collect(),
         };
         let (persist, codec) = (Arc::clone(&self.persist), self.codec);
-        let (entry, clock, stamps) = (Arc::clone(entry), clock.clone(), Arc::clone(stamps));
+        let (entry, clock, stamps) = (Shared::clone(entry), clock.clone(), Arc::clone(stamps));
         let encode = move || {
             if !entry.state(clock.now(), &stamps).is_usable() {
                 return None;

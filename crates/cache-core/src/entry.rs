@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use triomphe::Arc as Shared;
+
 use crate::clock::Moment;
 use crate::key::Key;
 use crate::origin::Origin;
@@ -189,10 +191,10 @@ impl State {
 }
 
 impl<V> Entry<V> {
-    /// What an entry takes beside its value and its key's heap: the entry and its counts, and its slot of the memory
+    /// What an entry takes beside its value and its key's heap: the entry and its count, and its slot of the memory
     /// tier (key, pointer, list links, hash index), half as much again for the keys that the tier remembers.
     pub(crate) const OVERHEAD: u64 = {
-        let entry = size_of::<Self>() + 2 * size_of::<usize>() - size_of::<V>();
+        let entry = size_of::<Self>() + size_of::<usize>() - size_of::<V>();
         let slot = size_of::<Key>() + size_of::<usize>() + 24;
         (entry + slot + slot / 2) as u64
     };
@@ -236,7 +238,7 @@ impl<V> Entry<V> {
 
 /// A value found in the cache, and how old it is. It stays usable after its entry has left the cache.
 pub struct Hit<V> {
-    pub(crate) entry: Arc<Entry<V>>,
+    pub(crate) entry: Shared<Entry<V>>,
     pub(crate) now: Moment,
 }
 
@@ -297,7 +299,7 @@ impl<V> Hit<V> {
 
 impl<V> Clone for Hit<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), now: self.now }
+        Self { entry: Shared::clone(&self.entry), now: self.now }
     }
 }
 

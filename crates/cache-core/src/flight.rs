@@ -21,6 +21,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+use triomphe::Arc as Shared;
+
 use crate::cancel::CancelSignal;
 use crate::entry::{Entry, Hit, Stored};
 use crate::key::{Key, Prehashed};
@@ -57,7 +59,7 @@ pub(crate) type ResultSender<V> = watch::Sender<Option<Outcome<V>>>;
 pub(crate) type Outcome<V> = Result<Landed<V>, Failure>;
 
 pub(crate) struct Landed<V> {
-    pub(crate) entry: Arc<Entry<V>>,
+    pub(crate) entry: Shared<Entry<V>>,
     pub(crate) stored: Stored,
     /// Whether it came from disk.
     pub(crate) restored: bool,
@@ -65,7 +67,7 @@ pub(crate) struct Landed<V> {
 
 impl<V> Clone for Landed<V> {
     fn clone(&self) -> Self {
-        Self { entry: Arc::clone(&self.entry), ..*self }
+        Self { entry: Shared::clone(&self.entry), ..*self }
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
+use triomphe::Arc as Shared;
+
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Parts};
 use crate::disk::Disk;
@@ -233,7 +235,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 
     /// What is on disk for a key and may still be used, now also in memory.
-    pub(crate) async fn restore(self: &Arc<Self>, key: &Key) -> Option<Arc<Entry<V>>> {
+    pub(crate) async fn restore(self: &Arc<Self>, key: &Key) -> Option<Shared<Entry<V>>> {
         if !self.may_be_on_disk(key) {
             return None;
         }
@@ -323,7 +325,7 @@ impl<V> Inner<V> {
     }
 
     /// Removes an entry that may not be used any more. Says whether it did.
-    pub(crate) fn remove_dead(&self, key: &Key, entry: &Arc<Entry<V>>, now: Moment) -> bool {
+    pub(crate) fn remove_dead(&self, key: &Key, entry: &Shared<Entry<V>>, now: Moment) -> bool {
         let why = match entry.state(now, &self.stamps) {
             State::Usable(_) => return false,
             State::Dead => Departure::Expired,
@@ -345,14 +347,14 @@ impl<V> Inner<V> {
     }
 
     /// What is on disk for a key and may still be used, now also in memory. Blocks.
-    pub(crate) fn restore_blocking(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn restore_blocking(&self, key: &Key) -> Option<Shared<Entry<V>>> {
         let disk = self.disk.as_ref()?;
         // The barrier before the read: see the memory tier.
         let barrier = self.stamps.cell(key.namespace()).barrier();
         let entry = disk.read(key, &self.clock, &self.stamps)?;
         let admission = Admission::Restored { barrier };
         let now = self.clock.now();
-        let put = self.memory.store(key.clone(), Arc::clone(&entry), admission, now, &self.stamps, |_| {});
+        let put = self.memory.store(key.clone(), Shared::clone(&entry), admission, now, &self.stamps, |_| {});
         for (key, entry) in &put.departed {
             self.departed(key, entry, put.why);
         }
@@ -365,7 +367,7 @@ impl<V> Inner<V> {
     }
 
     /// Counts a look on disk for a fresh value.
-    pub(crate) fn found_on_disk(&self, key: &Key, entry: Option<Arc<Entry<V>>>) -> Option<Hit<V>> {
+    pub(crate) fn found_on_disk(&self, key: &Key, entry: Option<Shared<Entry<V>>>) -> Option<Hit<V>> {
         let now = self.clock.now();
         let hit = entry.filter(|entry| entry.is_fresh(now, &self.stamps)).map(|entry| Hit { entry, now });
         self.count_miss(key);
@@ -384,7 +386,7 @@ impl<V> Inner<V> {
         cost: Duration,
         terms: Terms,
         cell: Arc<Cell>,
-    ) -> (Arc<Entry<V>>, Stored)
+    ) -> (Shared<Entry<V>>, Stored)
     where
         V: Send + Sync + 'static,
     {
@@ -396,7 +398,7 @@ impl<V> Inner<V> {
             .saturating_add(Entry::<V>::OVERHEAD)
             .saturating_add(size_of::<V>() as u64)
             .saturating_add(extras.as_ref().map_or(0, |extras| extras.bytes()));
-        let entry = Arc::new(Entry {
+        let entry = Shared::new(Entry {
             value: item.value,
             origin,
             expires: origin.loaded_at().plus(item.ttl.unwrap_or(terms.ttl)),
@@ -415,7 +417,7 @@ impl<V> Inner<V> {
             None => {}
         };
         let now = self.clock.now();
-        let put = self.memory.store(key.clone(), Arc::clone(&entry), Admission::Loaded, now, &self.stamps, hand_on);
+        let put = self.memory.store(key.clone(), Shared::clone(&entry), Admission::Loaded, now, &self.stamps, hand_on);
         for (key, entry) in &put.departed {
             self.departed(key, entry, put.why);
         }

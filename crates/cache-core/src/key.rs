@@ -13,6 +13,7 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::{Arc, OnceLock};
 
 use quick_cache::Equivalent;
+use triomphe::ThinArc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The unit of invalidation: one dataset of one source. Caches that share their stamps share the namespaces' meaning
@@ -80,38 +81,38 @@ impl fmt::Display for Namespace {
 /// The full name of an entry. Cloning is one reference count. Keys are ordered by namespace, bytes and version.
 #[derive(Clone)]
 pub struct Key {
-    content: Arc<Content>,
+    /// The bytes and what comes before them, in one allocation behind one word.
+    content: ThinArc<Head, u8>,
     version: u64,
 }
 
-struct Content {
+struct Head {
     namespace: Namespace,
-    bytes: Box<[u8]>,
     hash: u64,
 }
 
 impl Key {
     /// The key of `bytes` in `namespace`, at version 0.
-    pub fn new(namespace: &Namespace, bytes: impl Into<Box<[u8]>>) -> Self {
-        let bytes = bytes.into();
-        let hash = xxh3_64_with_seed(&bytes, namespace.0.hash);
-        Self { content: Arc::new(Content { namespace: namespace.clone(), bytes, hash }), version: 0 }
+    pub fn new(namespace: &Namespace, bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        let head = Head { namespace: namespace.clone(), hash: xxh3_64_with_seed(bytes, namespace.0.hash) };
+        Self { content: ThinArc::from_header_and_slice(head, bytes), version: 0 }
     }
 
     /// The same key at another version. It costs one reference count.
     #[must_use]
     pub fn at_version(&self, version: u64) -> Self {
-        Self { content: Arc::clone(&self.content), version }
+        Self { content: ThinArc::clone(&self.content), version }
     }
 
     /// The namespace it is in.
     pub fn namespace(&self) -> &Namespace {
-        &self.content.namespace
+        &self.head().namespace
     }
 
     /// The bytes that it was made of.
     pub fn bytes(&self) -> &[u8] {
-        &self.content.bytes
+        &self.content.slice
     }
 
     /// Its version.
@@ -119,27 +120,36 @@ impl Key {
         self.version
     }
 
+    fn shares_content(&self, other: &Self) -> bool {
+        self.content.as_ptr() == other.content.as_ptr()
+    }
+
+    #[inline]
+    fn head(&self) -> &Head {
+        &self.content.header.header
+    }
+
     #[inline]
     pub(crate) fn precomputed_hash(&self) -> u64 {
         // A multiplication by an odd number (2^64 over the golden ratio, Knuth's multiplicative hashing) spreads
         // versions that follow each other over all bits; version 0 keeps the hash of the content.
-        self.content.hash ^ self.version.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        self.head().hash ^ self.version.wrapping_mul(0x9E37_79B9_7F4A_7C15)
     }
 
     /// What a key costs in memory beside the slot that it is stored in. The namespace is shared, and not counted.
     pub(crate) fn heap_bytes(&self) -> u64 {
-        const COUNTS: usize = 2 * size_of::<usize>();
-        (COUNTS + size_of::<Content>() + self.content.bytes.len()) as u64
+        const COUNT_AND_LENGTH: usize = 2 * size_of::<usize>();
+        (COUNT_AND_LENGTH + size_of::<Head>() + self.bytes().len()) as u64
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         self.version == other.version
-            && (Arc::ptr_eq(&self.content, &other.content)
-                || (self.content.hash == other.content.hash
-                    && self.content.namespace == other.content.namespace
-                    && self.content.bytes == other.content.bytes))
+            && (self.shares_content(other)
+                || (self.head().hash == other.head().hash
+                    && self.bytes() == other.bytes()
+                    && self.namespace() == other.namespace()))
     }
 }
 
@@ -200,9 +210,9 @@ impl Hash for BorrowedKey<'_> {
 impl Equivalent<Key> for BorrowedKey<'_> {
     fn equivalent(&self, key: &Key) -> bool {
         key.version == 0
-            && key.content.hash == self.hash
-            && *key.content.bytes == *self.bytes
-            && key.content.namespace == *self.namespace
+            && key.head().hash == self.hash
+            && key.bytes() == self.bytes
+            && key.namespace() == self.namespace
     }
 }
 
@@ -269,9 +279,8 @@ mod tests {
     #[test]
     fn equal_hashes_do_not_make_equal_keys() {
         let left = key("a", "x", 0);
-        let hash = left.content.hash;
-        let content = Content { namespace: Namespace::new("a"), bytes: (*b"y").into(), hash };
-        assert_ne!(left, Key { content: Arc::new(content), version: 0 });
+        let head = Head { namespace: Namespace::new("a"), hash: left.head().hash };
+        assert_ne!(left, Key { content: ThinArc::from_header_and_slice(head, b"y"), version: 0 });
     }
 
     #[test]
@@ -289,7 +298,7 @@ mod tests {
     fn a_version_shares_the_content_and_changes_the_hash() {
         let base = key("a", "x", 0);
         let next = base.at_version(1);
-        assert!(Arc::ptr_eq(&base.content, &next.content));
+        assert!(base.shares_content(&next));
         assert_ne!(base.precomputed_hash(), next.precomputed_hash());
         assert_eq!(next.at_version(0), base);
         assert_eq!(next.at_version(0).precomputed_hash(), base.precomputed_hash());

@@ -78,7 +78,7 @@ pub use config::{Builder, Config};
 pub use entry::{Freshness, Hit, Item, Stored};
 pub use error::{Error, LoadError, NotDurable};
 pub use key::{Key, Namespace};
-pub use listing::{EntryFilter, EntryInfo, Tiers};
+pub use listing::{EntryFilter, EntryInfo, NamespaceUse, Tiers};
 pub use load::{How, LoadContext, LoadOptions, Loaded, Stale};
 pub use observer::{Departure, LoadOutcome, LoadReport, Observer};
 pub use origin::Origin;

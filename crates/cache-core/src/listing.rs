@@ -1,6 +1,6 @@
 //! What is in a cache, entry by entry, in the order of keys and page by page.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -59,7 +59,38 @@ pub struct EntryInfo {
     pub tags: Vec<Arc<str>>,
 }
 
+/// What a namespace takes in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceUse {
+    /// The namespace.
+    pub namespace: Namespace,
+    /// Its entries.
+    pub entries: u64,
+    /// Their bytes, keys and bookkeeping included.
+    pub bytes: u64,
+    /// How often they were served.
+    pub hits: u64,
+}
+
 impl<V> Inner<V> {
+    /// What each namespace takes in memory.
+    pub(crate) fn usage(&self) -> Vec<NamespaceUse> {
+        let mut uses = HashMap::<Namespace, NamespaceUse>::new();
+        for (key, entry) in self.memory.entries() {
+            let namespace = key.namespace();
+            let used = uses.entry(namespace.clone()).or_insert_with(|| NamespaceUse {
+                namespace: namespace.clone(),
+                entries: 0,
+                bytes: 0,
+                hits: 0,
+            });
+            used.entries += 1;
+            used.bytes += entry.bytes;
+            used.hits += u64::from(entry.hits.load(Ordering::Relaxed));
+        }
+        uses.into_values().collect()
+    }
+
     /// A page of the entries that may be used. Blocks while it reads the disk's list, and looks at every key in memory.
     pub(crate) fn list(&self, filter: &EntryFilter) -> Vec<EntryInfo> {
         let now = self.clock.now();

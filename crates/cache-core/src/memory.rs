@@ -15,11 +15,12 @@
 //! long before any barrier; it is stored if no barrier was raised since before it was read. A delete that was under way
 //! then raises its second barrier under the lock, so it is seen whichever of the two gets the lock first.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
+
+use triomphe::Arc as Shared;
 
 use crate::clock::Moment;
 use crate::config::Config;
@@ -31,9 +32,11 @@ use crate::stamps::Stamps;
 /// The share of a shard for entries that have proved themselves; quick_cache admits nothing heavier. Its own default.
 const HOT: f64 = 0.97;
 const STRIPES: usize = 64;
+/// Slots that are set aside from the start: 15 MB of addresses, which cost nothing until they are used.
+const MAX_RESERVED: usize = 200_000;
 const MAX_SHARDS: u64 = 64;
 
-type Tier<V> = sync::Cache<Key, Arc<Entry<V>>, ByWeight, Prehashed, Departures>;
+type Tier<V> = sync::Cache<Key, Shared<Entry<V>>, ByWeight, Prehashed, Departures>;
 
 pub(crate) struct Memory<V> {
     tier: Tier<V>,
@@ -47,7 +50,7 @@ pub(crate) struct Memory<V> {
 pub(crate) struct Put<V> {
     pub(crate) stored: Stored,
     /// What is not there any more, and why.
-    pub(crate) departed: Vec<(Key, Arc<Entry<V>>)>,
+    pub(crate) departed: Vec<(Key, Shared<Entry<V>>)>,
     pub(crate) why: Departure,
 }
 
@@ -71,8 +74,11 @@ impl<V> Memory<V> {
             .weight_capacity(plan.capacity)
             .build()
             .expect("the two settings without a default are given");
+        let tier = Tier::with_options(options, ByWeight { least: plan.least }, Prehashed::default(), Departures);
+        // Without it the slabs grow by doubling, and up to half of them is never used.
+        tier.reserve(usize::try_from(items + items / 64).unwrap_or(0).min(MAX_RESERVED));
         Self {
-            tier: Tier::with_options(options, ByWeight { least: plan.least }, Prehashed::default(), Departures),
+            tier,
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             bytes: AtomicU64::new(0),
             max_entry_bytes: config.max_entry_bytes,
@@ -80,18 +86,18 @@ impl<V> Memory<V> {
     }
 
     #[inline]
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn get(&self, key: &Key) -> Option<Shared<Entry<V>>> {
         self.tier.get(key)
     }
 
     /// A look that leaves the recency as it was.
-    pub(crate) fn peek(&self, key: &Key) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn peek(&self, key: &Key) -> Option<Shared<Entry<V>>> {
         self.tier.peek(key)
     }
 
     /// The entry of a key at version 0 that is not made for the look.
     #[inline]
-    pub(crate) fn get_borrowed(&self, key: &BorrowedKey<'_>) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn get_borrowed(&self, key: &BorrowedKey<'_>) -> Option<Shared<Entry<V>>> {
         self.tier.get(key)
     }
 
@@ -100,7 +106,7 @@ impl<V> Memory<V> {
     pub(crate) fn store(
         &self,
         key: Key,
-        entry: Arc<Entry<V>>,
+        entry: Shared<Entry<V>>,
         admission: Admission,
         now: Moment,
         stamps: &Stamps,
@@ -144,14 +150,14 @@ impl<V> Memory<V> {
         Put { stored: Stored::Yes, departed: departed.evicted, why: Departure::Evicted }
     }
 
-    fn remove_older(&self, key: &Key, entry: &Entry<V>) -> Vec<(Key, Arc<Entry<V>>)> {
+    fn remove_older(&self, key: &Key, entry: &Entry<V>) -> Vec<(Key, Shared<Entry<V>>)> {
         let removed = self.tier.remove_if(key, |present| present.origin.loaded_at() <= entry.origin.loaded_at());
         removed.into_iter().inspect(|(_, entry)| self.forget(entry)).collect()
     }
 
     /// Removes what is under the key, and does `then` under its lock. The namespace's store barrier must have been raised
     /// before, and must be raised again by `then`.
-    pub(crate) fn remove(&self, key: &Key, then: impl FnOnce()) -> Option<Arc<Entry<V>>> {
+    pub(crate) fn remove(&self, key: &Key, then: impl FnOnce()) -> Option<Shared<Entry<V>>> {
         let removed = {
             let _stripe = self.stripe(key).lock();
             let removed = self.tier.remove(key);
@@ -166,7 +172,11 @@ impl<V> Memory<V> {
 
     /// Removes every entry whose key is covered, and does `then` under the locks of all keys. As in [`Memory::remove`],
     /// the barrier must have been raised before and is raised again by `then`.
-    pub(crate) fn remove_all(&self, covers: impl Fn(&Key) -> bool, then: impl FnOnce()) -> Vec<(Key, Arc<Entry<V>>)> {
+    pub(crate) fn remove_all(
+        &self,
+        covers: impl Fn(&Key) -> bool,
+        then: impl FnOnce(),
+    ) -> Vec<(Key, Shared<Entry<V>>)> {
         // Always in the same order, and nobody else holds more than one.
         let stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock()).collect();
         let covered: Vec<Key> = self.entries().map(|(key, _)| key).filter(covers).collect();
@@ -177,8 +187,8 @@ impl<V> Memory<V> {
     }
 
     /// Removes this entry, unless another one has taken its place. Says whether it did.
-    pub(crate) fn remove_exact(&self, key: &Key, entry: &Arc<Entry<V>>) -> bool {
-        let removed = self.tier.remove_if(key, |present| Arc::ptr_eq(present, entry)).is_some();
+    pub(crate) fn remove_exact(&self, key: &Key, entry: &Shared<Entry<V>>) -> bool {
+        let removed = self.tier.remove_if(key, |present| Shared::ptr_eq(present, entry)).is_some();
         if removed {
             self.forget(entry);
         }
@@ -186,7 +196,7 @@ impl<V> Memory<V> {
     }
 
     /// Every entry, one look at a time: what comes and goes meanwhile may be seen or not.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, Arc<Entry<V>>)> + '_ {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key, Shared<Entry<V>>)> + '_ {
         self.tier.iter()
     }
 
@@ -245,8 +255,8 @@ struct ByWeight {
     least: u64,
 }
 
-impl<V> Weighter<Key, Arc<Entry<V>>> for ByWeight {
-    fn weight(&self, _: &Key, entry: &Arc<Entry<V>>) -> u64 {
+impl<V> Weighter<Key, Shared<Entry<V>>> for ByWeight {
+    fn weight(&self, _: &Key, entry: &Shared<Entry<V>>) -> u64 {
         entry.bytes.max(self.least)
     }
 }
@@ -258,8 +268,8 @@ struct Departures;
 struct Departed<V> {
     /// quick_cache announces an eviction and does not announce a replacement: that tells them apart.
     announced: bool,
-    evicted: Vec<(Key, Arc<Entry<V>>)>,
-    replaced: Option<(Key, Arc<Entry<V>>)>,
+    evicted: Vec<(Key, Shared<Entry<V>>)>,
+    replaced: Option<(Key, Shared<Entry<V>>)>,
 }
 
 impl<V> Default for Departed<V> {
@@ -268,14 +278,14 @@ impl<V> Default for Departed<V> {
     }
 }
 
-impl<V> Lifecycle<Key, Arc<Entry<V>>> for Departures {
+impl<V> Lifecycle<Key, Shared<Entry<V>>> for Departures {
     type RequestState = Departed<V>;
 
-    fn before_evict(&self, departed: &mut Departed<V>, _: &Key, _: &mut Arc<Entry<V>>) {
+    fn before_evict(&self, departed: &mut Departed<V>, _: &Key, _: &mut Shared<Entry<V>>) {
         departed.announced = true;
     }
 
-    fn on_evict(&self, departed: &mut Departed<V>, key: Key, entry: Arc<Entry<V>>) {
+    fn on_evict(&self, departed: &mut Departed<V>, key: Key, entry: Shared<Entry<V>>) {
         if std::mem::take(&mut departed.announced) {
             departed.evicted.push((key, entry));
         } else {

@@ -16,8 +16,10 @@ pub enum Scope {
     Namespace(Namespace),
     /// What has a tag.
     Tag(Arc<str>),
-    /// One key.
+    /// One key at its version.
     Key(Key),
+    /// One key at all versions. In memory, every entry is looked at.
+    Versions(Key),
     /// The keys of a namespace whose bytes begin so, in all their versions.
     Prefix {
         /// The namespace.
@@ -35,6 +37,7 @@ impl Scope {
             Self::Namespace(namespace) => key.namespace() == namespace,
             Self::Tag(_) => false,
             Self::Key(covered) => key == covered,
+            Self::Versions(covered) => key.at_version(0) == covered.at_version(0),
             Self::Prefix { namespace, prefix } => key.namespace() == namespace && key.bytes().starts_with(prefix),
         }
     }
