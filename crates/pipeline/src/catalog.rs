@@ -50,7 +50,7 @@ pub(crate) struct Policies {
 }
 
 impl Policies {
-    fn of(&self, handle: &SourceHandle, offered: &str, served: &str) -> Policy {
+    fn of(&self, handle: &SourceHandle, offered: &str, served: &str) -> (Policy, Arc<[Arc<str>]>) {
         let given = [self.datasets.get(served), handle.datasets.get(offered), Some(&handle.policy)];
         let given = given.into_iter().flatten().fold(PolicyOverrides::default(), |strong, weak| strong.or(weak));
         let policy = given.over(self.base);
@@ -58,7 +58,8 @@ impl Policies {
             tracing::warn!(dataset = %served, max_bytes = self.most_bytes,
                 "max_bytes of dataset '{served}' is more than the cache of tables can hold: {} is used", self.most_bytes);
         }
-        Policy { max_bytes: policy.max_bytes.min(self.most_bytes), ..policy }
+        let policy = Policy { max_bytes: policy.max_bytes.min(self.most_bytes), ..policy };
+        (policy, given.tags.unwrap_or_default().into())
     }
 }
 
@@ -141,7 +142,7 @@ impl Catalog {
                 return;
             }
         };
-        let policy = policies.of(handle, &offered.name, &name);
+        let (policy, tags) = policies.of(handle, &offered.name, &name);
         let namespace = namespace_of(&handle.identity, &offered.name, &schema);
         let known = previous.datasets.values().find(|d| d.namespace == namespace);
         let state = known.map(|d| d.state()).unwrap_or_default();
@@ -154,6 +155,7 @@ impl Catalog {
             source_identity: handle.identity.clone(),
             schema,
             policy,
+            tags,
         };
         self.datasets.insert(name, Arc::new(Dataset::new(facts, state)));
     }
@@ -181,13 +183,10 @@ pub(crate) struct Offered {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use arrow::datatypes::{DataType, Field, Schema};
     use plugin_sdk::{CancelToken, Context, ErrorCode, Scan, ScanRequest};
 
     use super::*;
-    use crate::policy::Mode;
 
     struct Listed(Vec<&'static str>, DataType);
 
@@ -206,8 +205,7 @@ mod tests {
         }
     }
 
-    const BASE: Policy =
-        Policy { ttl: Duration::from_secs(1), load_timeout: Duration::from_secs(1), max_bytes: 1, mode: Mode::Auto };
+    const BASE: Policy = Policy { max_bytes: 1, ..Policy::DEFAULT };
 
     fn handle(name: &str, offers: &[&'static str], data_type: DataType) -> SourceHandle {
         SourceHandle {

@@ -9,27 +9,27 @@
 //! table is keyed with its number, so that after a refresh nothing made of older data is found.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use cache_core::{Cache, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Scope, Stamps, Stats};
-use plugin_sdk::ScanRequest;
+use cache_core::{ByteTier, Cache, Codec, How, Item, Key, LoadError, LoadOptions, Loaded, Scope, Stale, Stamps, Stats};
 use tokio::runtime::Handle;
 
 use crate::catalog::{Catalog, Policies, SourceHandle};
+use crate::check::Verified;
 use crate::compute::compute;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval;
-use crate::fetch::{Fetch, FetchJob};
+use crate::fetch::Fetch;
 use crate::policy::{Mode, Policy, PolicyOverrides};
 use crate::query::{BoundQuery, Rules, dashboard};
 use crate::registry::{Ask, Asking, Registry};
-use crate::scan::{ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
+use crate::table_format::TableFormat;
 
 /// What a pipeline is built with.
 pub struct PipelineOptions {
@@ -47,8 +47,14 @@ pub struct PipelineOptions {
     pub rules: Rules,
     /// How long a source may take to list its datasets or to say the schema of one.
     pub describe_timeout: Duration,
-    /// Shared with the caches of whatever is made of answers.
+    /// Shared with the caches of whatever is made of answers; durable if there is a tier.
     pub stamps: Arc<Stamps>,
+    /// Where tables and results are kept over restarts.
+    pub tier: Option<Arc<dyn ByteTier>>,
+    /// How they are compressed there.
+    pub compression: Codec,
+    /// Stale tables and results that are loaded again at a time behind their readers.
+    pub refresh_workers: usize,
     /// Where loads run; the caller's runtime when `None`.
     pub runtime: Option<Handle>,
     /// Runs the scans.
@@ -62,12 +68,14 @@ pub struct CallOptions {
     pub request_id: Arc<str>,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
+    /// What the caller does with data whose ttl is over.
+    pub stale: Stale,
 }
 
 impl CallOptions {
     /// A call of this id without a deadline of its own.
     pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self { request_id: request_id.into(), deadline: None }
+        Self { request_id: request_id.into(), deadline: None, stale: Stale::Refresh }
     }
 }
 
@@ -76,6 +84,13 @@ impl CallOptions {
 pub enum AnswerFrom {
     /// A cached table or result.
     Cache,
+    /// A table or result that was kept on disk.
+    Disk,
+    /// A table or result that is out of date and is being loaded again; or one from disk, of which the source did not
+    /// say in time whether it still holds.
+    Stale,
+    /// A table or result that is out of date, because loading it again failed.
+    StaleOnError,
     /// The source, in this call.
     Source,
     /// The source, in a call of somebody else that was under way.
@@ -85,7 +100,10 @@ pub enum AnswerFrom {
 impl From<How> for AnswerFrom {
     fn from(how: How) -> Self {
         match how {
-            How::Hit | How::Restored | How::Stale | How::StaleOnError => Self::Cache,
+            How::Hit => Self::Cache,
+            How::Restored => Self::Disk,
+            How::Stale => Self::Stale,
+            How::StaleOnError => Self::StaleOnError,
             How::Led => Self::Source,
             How::Joined => Self::SharedLoad,
         }
@@ -96,7 +114,7 @@ impl From<How> for AnswerFrom {
 #[derive(Debug, Clone)]
 pub struct Prepared {
     dataset: Arc<Dataset>,
-    table: Option<Loaded<Arc<Table>>>,
+    table: Option<(Loaded<Arc<Table>>, AnswerFrom)>,
     version: u64,
 }
 
@@ -104,6 +122,11 @@ impl Prepared {
     /// Number of the data; part of the key of what is made of it.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// How its table was come by; `None` for a dataset that goes query by query.
+    pub fn from(&self) -> Option<AnswerFrom> {
+        self.table.as_ref().map(|(_, from)| *from)
     }
 }
 
@@ -158,16 +181,25 @@ pub struct Refreshed {
 /// Answers queries. Cloning it gives another handle of the same pipeline.
 #[derive(Clone)]
 pub struct DataPipeline {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    registry: Arc<Registry>,
+pub(crate) struct Inner {
+    pub(crate) registry: Arc<Registry>,
     tables: Cache<Arc<Table>>,
-    fetch: Arc<dyn Fetch>,
-    stamps: Arc<Stamps>,
+    pub(crate) fetch: Arc<dyn Fetch>,
     rules: Rules,
+    /// The number of the last load. It begins above those of all processes before, as the stamps do.
     loads: AtomicU64,
+}
+
+/// A pipeline, as long as somebody else holds it.
+pub(crate) struct WeakPipeline(Weak<Inner>);
+
+impl WeakPipeline {
+    pub(crate) fn upgrade(&self) -> Option<DataPipeline> {
+        self.0.upgrade().map(|inner| DataPipeline { inner })
+    }
 }
 
 impl DataPipeline {
@@ -183,7 +215,13 @@ impl DataPipeline {
             .max_entry_bytes(options.tables_max_bytes / 10 * 9)
             .ttl(options.policy.ttl)
             .load_timeout(options.policy.load_timeout)
+            .refresh_workers(options.refresh_workers)
+            .compression(options.compression)
+            .persist(TableFormat)
             .stamps(Arc::clone(&options.stamps));
+        if let Some(tier) = options.tier {
+            tables = tables.tier(tier);
+        }
         if let Some(runtime) = options.runtime {
             tables = tables.runtime(runtime);
         }
@@ -202,11 +240,19 @@ impl DataPipeline {
                 registry: Arc::new(Registry::new(policies, options.describe_timeout, listener)),
                 tables,
                 fetch: options.fetch,
-                stamps: options.stamps,
                 rules: options.rules,
-                loads: AtomicU64::new(0),
+                loads: AtomicU64::new(options.stamps.counter()),
             }),
         })
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakPipeline {
+        WeakPipeline(Arc::downgrade(&self.inner))
+    }
+
+    /// The cache of tables and results.
+    pub fn tables(&self) -> &Cache<Arc<Table>> {
+        &self.inner.tables
     }
 
     /// The catalog of now.
@@ -241,21 +287,59 @@ impl DataPipeline {
     /// The source failed; the table is too large; [`Error::SchemaChanged`], with the new schema
     /// already in the catalog.
     pub async fn prepare(&self, dataset: &Arc<Dataset>, call: &CallOptions) -> Result<Prepared, Error> {
-        if dataset.mode() == Mode::Table {
+        self.recall(dataset).await;
+        while dataset.mode() == Mode::Table {
             let load = self.table_loader(dataset, call);
             let loaded = self.inner.tables.try_get_or_load(&table_key(dataset), options(dataset, call), load).await;
-            match loaded {
-                Ok(loaded) => return Ok(self.prepared(dataset, loaded)),
-                Err(error) => self.fall_back(dataset, error)?,
+            let loaded = match loaded {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    self.fall_back(dataset, error)?;
+                    break;
+                }
+            };
+            match self.settle(dataset, &loaded).await? {
+                // The load may have failed because the dataset is too large now: an old table is no way out of that.
+                Settled::As(AnswerFrom::StaleOnError) if dataset.mode() != Mode::Table => {}
+                Settled::As(from) => return Ok(self.prepared(dataset, loaded, from)),
+                Settled::Again => {}
             }
         }
-        Ok(Prepared { dataset: Arc::clone(dataset), table: None, version: dataset.version() })
+        Ok(Prepared { dataset: Arc::clone(dataset), table: None, version: 0 })
     }
 
-    fn prepared(&self, dataset: &Arc<Dataset>, loaded: Loaded<Arc<Table>>) -> Prepared {
+    fn prepared(&self, dataset: &Arc<Dataset>, loaded: Loaded<Arc<Table>>, from: AnswerFrom) -> Prepared {
         let version = loaded.value().version;
         dataset.set_version(version);
-        Prepared { dataset: Arc::clone(dataset), table: Some(loaded), version }
+        Prepared { dataset: Arc::clone(dataset), table: Some((loaded, from)), version }
+    }
+
+    /// Whether what the cache gave may be answered with. What comes from disk is verified first. What stands in for a
+    /// load that failed is not good if it failed because the data has changed its shape.
+    async fn settle(&self, dataset: &Arc<Dataset>, loaded: &Loaded<Arc<Table>>) -> Result<Settled, Error> {
+        let from = AnswerFrom::from(loaded.how());
+        if loaded.how() == How::StaleOnError {
+            if self.catalog().get(&dataset.name).is_ok_and(|now| now.namespace != dataset.namespace) {
+                return Err(Error::SchemaChanged { dataset: dataset.name.clone() });
+            }
+        }
+        match self.verify(dataset).await? {
+            Verified::Unchanged => Ok(Settled::As(from)),
+            // What was loaded just now was loaded after a look at the source.
+            Verified::Changed if matches!(from, AnswerFrom::Source | AnswerFrom::SharedLoad) => Ok(Settled::As(from)),
+            Verified::Changed => Ok(Settled::Again),
+            Verified::Unanswered => Ok(Settled::As(AnswerFrom::Stale)),
+        }
+    }
+
+    /// What an earlier process had found out: that the dataset is too large for a table.
+    async fn recall(&self, dataset: &Arc<Dataset>) {
+        if dataset.recall()
+            && self.inner.tables.tier().is_some()
+            && self.inner.tables.find(&mark_key(dataset)).await.is_some()
+        {
+            dataset.set_too_large(true);
+        }
     }
 
     /// A table that is too large turns a dataset of mode auto to query mode; other errors stay.
@@ -265,10 +349,20 @@ impl DataPipeline {
                 tracing::info!(dataset = %dataset.name, max_bytes = dataset.policy.max_bytes,
                     "dataset '{}' is larger than max_bytes: kept query by query from now on", dataset.name);
                 dataset.set_too_large(true);
+                self.remember_too_large(dataset);
                 Ok(())
             }
             error => Err(error),
         }
+    }
+
+    /// Leaves word for the next process; like all that is cached of the dataset, it goes when the data changes.
+    fn remember_too_large(&self, dataset: &Dataset) {
+        let mark = Table::empty(Arc::clone(&dataset.schema));
+        let bytes = mark.weight();
+        let item = Item::new(Arc::new(mark), bytes).with_ttl(dataset.policy.ttl);
+        let item = if dataset.policy.persist { item } else { item.in_memory_only() };
+        self.inner.tables.insert(&mark_key(dataset), item);
     }
 
     /// Answers a query on a prepared dataset.
@@ -276,7 +370,7 @@ impl DataPipeline {
     /// # Errors
     /// The evaluation failed; in query mode also as [`prepare`](Self::prepare).
     pub async fn answer(&self, prepared: &Prepared, query: &BoundQuery, call: &CallOptions) -> Result<Answer, Error> {
-        let Some(loaded) = &prepared.table else { return self.answer_by_query(prepared, query, call).await };
+        let Some((loaded, from)) = &prepared.table else { return self.answer_by_query(prepared, query, call).await };
         let (table, query) = (Arc::clone(loaded.value()), query.clone());
         let batches = compute(table.bytes, {
             let table = Arc::clone(&table);
@@ -290,7 +384,7 @@ impl DataPipeline {
             schema,
             batches,
             origin: loaded.origin(),
-            from: loaded.how().into(),
+            from: *from,
         })
     }
 
@@ -301,11 +395,17 @@ impl DataPipeline {
         call: &CallOptions,
     ) -> Result<Answer, Error> {
         let dataset = &prepared.dataset;
-        let key = Key::new(&dataset.namespace, format!("result?{}", query.canonical()).into_bytes());
+        let key = Key::new(&dataset.namespace, format!("result?{}", query.canonical()));
         let key = key.at_version(prepared.version);
-        let load = self.result_loader(dataset, query, call);
-        let loaded = self.inner.tables.try_get_or_load(&key, options(dataset, call), load).await;
-        let loaded = loaded.map_err(|error| load_error(dataset, error))?;
+        let (loaded, from) = loop {
+            let load = self.result_loader(dataset, query, call);
+            let loaded = self.inner.tables.try_get_or_load(&key, options(dataset, call), load).await;
+            let loaded = loaded.map_err(|error| load_error(dataset, error))?;
+            match self.settle(dataset, &loaded).await? {
+                Settled::As(from) => break (loaded, from),
+                Settled::Again => {}
+            }
+        };
         let table = loaded.value();
         Ok(Answer {
             schema: Arc::clone(&table.schema),
@@ -313,7 +413,7 @@ impl DataPipeline {
             rows: table.rows,
             bytes: table.bytes,
             origin: loaded.origin(),
-            from: loaded.how().into(),
+            from,
         })
     }
 
@@ -380,15 +480,14 @@ impl DataPipeline {
             let load = self.table_loader(dataset, call);
             match self.inner.tables.reload(&table_key(dataset), options(dataset, call), load).await {
                 Ok(loaded) => {
-                    self.prepared(dataset, loaded);
+                    dataset.set_version(loaded.value().version);
                     return Ok(());
                 }
                 Err(error) => self.fall_back(dataset, error)?,
             }
         }
         let scope = Scope::Namespace(dataset.namespace.clone());
-        self.inner.tables.invalidate(scope).await.map_err(Error::from)?;
-        dataset.set_version(self.next_version());
+        self.inner.tables.invalidate(scope).await?;
         Ok(())
     }
 
@@ -413,83 +512,19 @@ impl DataPipeline {
         self.inner.tables.config().max_bytes
     }
 
-    fn next_version(&self) -> u64 {
+    pub(crate) fn next_version(&self) -> u64 {
         self.inner.loads.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    fn table_loader(
-        &self,
-        dataset: &Arc<Dataset>,
-        call: &CallOptions,
-    ) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + 'static {
-        let (this, dataset, call) = (self.clone(), Arc::clone(dataset), call.clone());
-        move |_| {
-            Box::pin(async move {
-                let version = this.next_version();
-                let sink = Arc::new(TableSink::new(Arc::clone(&dataset.schema), dataset.policy.max_bytes));
-                let request = ScanRequest::all(&dataset.source_dataset);
-                let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
-                fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
-                let table = compute(u64::MAX, move || sink.finish(version)).await?;
-                this.item(&dataset, table)
-            })
-        }
-    }
-
-    fn result_loader(
-        &self,
-        dataset: &Arc<Dataset>,
-        query: &BoundQuery,
-        call: &CallOptions,
-    ) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + 'static {
-        let (this, dataset, call, query) = (self.clone(), Arc::clone(dataset), call.clone(), query.clone());
-        move |_| {
-            Box::pin(async move {
-                let version = this.next_version();
-                let pushdown = eval::pushdown(&query);
-                let request = ScanRequest {
-                    dataset: dataset.source_dataset.clone(),
-                    projection: pushdown.projection.clone(),
-                    filters: pushdown.filters,
-                    limit: pushdown.limit,
-                };
-                let sink = ResultSink::new(&dataset, &query, pushdown.projection.as_deref())?;
-                let sink = Arc::new(sink);
-                let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
-                fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
-                let table = compute(u64::MAX, move || sink.finish(version)).await?;
-                this.item(&dataset, table)
-            })
-        }
-    }
-
-    fn item(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<Item<Arc<Table>>, Error> {
-        let table = table.map_err(|failure| self.failed(dataset, failure))?;
-        let bytes = table.bytes + size_of::<Table>() as u64;
-        Ok(Item::new(Arc::new(table), bytes))
-    }
-
-    /// The error of a scan that the sink ended, or that the source failed.
-    fn scan_failed(&self, dataset: &Dataset, own: Option<ScanFailure>, error: plugin_sdk::SourceError) -> Error {
-        self.failed(dataset, own.unwrap_or(ScanFailure::Source(error)))
-    }
-
-    fn failed(&self, dataset: &Dataset, failure: ScanFailure) -> Error {
-        match failure {
-            ScanFailure::Source(source) => Error::Source { dataset: dataset.name.clone(), source },
-            ScanFailure::Eval(error) => Error::Eval(error),
-            ScanFailure::TooLarge { narrower_helps } => {
-                Error::TooLarge { dataset: dataset.name.clone(), limit_bytes: dataset.policy.max_bytes, narrower_helps }
-            }
-            ScanFailure::SchemaChanged(schema) => {
-                self.inner.registry.adopt_schema(dataset, schema);
-                Error::SchemaChanged { dataset: dataset.name.clone() }
-            }
-        }
     }
 }
 
-/// Frees the tables that no dataset of the new catalog can reach.
+/// Whether what the cache gave may be answered with.
+enum Settled {
+    As(AnswerFrom),
+    /// It is not valid any more: the cache is to be asked again.
+    Again,
+}
+
+/// Frees the tables that no dataset of the new catalog can reach. What is on disk stays: a plugin may come back.
 fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalog) {
     for old in previous.datasets() {
         if !now.datasets().any(|new| new.namespace == old.namespace) {
@@ -498,10 +533,13 @@ fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalo
     }
 }
 
-type BoxedLoad = std::pin::Pin<Box<dyn Future<Output = Result<Item<Arc<Table>>, Error>> + Send>>;
-
 fn table_key(dataset: &Dataset) -> Key {
-    Key::new(&dataset.namespace, b"table".to_vec())
+    Key::new(&dataset.namespace, b"table")
+}
+
+/// The key under which it is noted that a dataset is too large for a table.
+fn mark_key(dataset: &Dataset) -> Key {
+    Key::new(&dataset.namespace, b"too large")
 }
 
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {
@@ -509,18 +547,10 @@ fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {
         ttl: Some(dataset.policy.ttl),
         timeout: Some(dataset.policy.load_timeout),
         deadline: call.deadline,
-        ..LoadOptions::default()
-    }
-}
-
-fn job(dataset: &Dataset, request: ScanRequest, sink: Arc<dyn crate::fetch::Sink>, call: &CallOptions) -> FetchJob {
-    FetchJob {
-        source_name: Arc::clone(&dataset.source_name),
-        source: Arc::clone(&dataset.source),
-        request,
-        sink,
-        request_id: Arc::clone(&call.request_id),
-        timeout: dataset.policy.load_timeout,
+        stale_while_revalidate: Some(dataset.policy.stale_while_revalidate),
+        stale_if_error: Some(dataset.policy.stale_if_error),
+        stale: call.stale,
+        persist: Some(dataset.policy.persist),
     }
 }
 

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use cache_core::Namespace;
 use plugin_sdk::DataSource;
 
+use crate::check::{Checked, Checks};
 use crate::policy::{Mode, Policy};
 
 /// A dataset of the catalog. The facts never change; the state says what was loaded of it.
@@ -25,6 +26,8 @@ pub struct Dataset {
     pub schema: SchemaRef,
     /// How it is kept.
     pub policy: Policy,
+    /// Names under which it can be invalidated together with others.
+    pub tags: Arc<[Arc<str>]>,
     /// Identity of what is cached: source identity, dataset, schema. Another plugin, another
     /// configuration or another schema never shares a key.
     pub namespace: Namespace,
@@ -38,6 +41,9 @@ pub struct Dataset {
 pub(crate) struct State {
     version: AtomicU64,
     too_large: AtomicBool,
+    /// Whether it was looked up if an earlier process had found the dataset too large.
+    recalled: AtomicBool,
+    pub(crate) checks: Checks,
 }
 
 impl Dataset {
@@ -52,14 +58,34 @@ impl Dataset {
             source: facts.source,
             schema: facts.schema,
             policy: facts.policy,
+            tags: facts.tags,
             namespace,
             state,
         }
     }
 
-    /// Number of the data that is served now; part of the key of all that is made of it.
+    /// Number of the table that is served now; part of the key of all that is made of it. Zero in query mode, where
+    /// results have no common age.
     pub fn version(&self) -> u64 {
-        self.state.version.load(Ordering::Acquire)
+        match self.mode() {
+            Mode::Query => 0,
+            _ => self.state.version.load(Ordering::Acquire),
+        }
+    }
+
+    /// What the source said when it was last asked whether the data has changed; `None` before that, and for a source
+    /// that cannot tell.
+    pub fn checked(&self) -> Option<Checked> {
+        self.state.checks.last()
+    }
+
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.state.checks
+    }
+
+    /// Whether this is the first time that somebody wants to know what an earlier process found out.
+    pub(crate) fn recall(&self) -> bool {
+        self.policy.mode == Mode::Auto && !self.state.recalled.swap(true, Ordering::AcqRel)
     }
 
     /// The table cache served the data of this number. Loads are numbered as they begin, and the
@@ -96,6 +122,7 @@ pub(crate) struct DatasetFacts {
     pub(crate) source: Arc<dyn DataSource>,
     pub(crate) schema: SchemaRef,
     pub(crate) policy: Policy,
+    pub(crate) tags: Arc<[Arc<str>]>,
     pub(crate) source_identity: Arc<str>,
 }
 

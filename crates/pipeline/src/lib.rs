@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+mod check;
 mod compute;
 mod data_pipeline;
 mod dataset;
@@ -27,15 +28,18 @@ mod error;
 pub mod eval;
 mod fetch;
 pub mod format;
+mod loads;
 mod policy;
 pub mod query;
 mod registry;
 mod scan;
 mod table;
+mod table_format;
 
 pub use cache_core::Origin;
 
 pub use catalog::{BrokenDataset, Catalog, SourceHandle};
+pub use check::{Checked, Touched, Verified};
 pub use compute::compute;
 pub use data_pipeline::{
     Answer, AnswerFrom, CallOptions, DataPipeline, PipelineOptions, Prepared, Processed, Refreshed, TableInfo,

@@ -31,10 +31,14 @@ fn stop() -> SourceError {
     SourceError::new(ErrorCode::Cancelled, "the reader of the scan stopped it")
 }
 
+/// Told of the fingerprint before the scan, on the thread that scans.
+pub(crate) type OnBegin = Box<dyn Fn(&Fingerprint) + Send + Sync>;
+
 /// Builds the table of a whole dataset.
 pub(crate) struct TableSink {
     schema: SchemaRef,
     max_bytes: u64,
+    on_begin: OnBegin,
     state: Mutex<TableState>,
 }
 
@@ -45,10 +49,10 @@ struct TableState {
 }
 
 impl TableSink {
-    pub(crate) fn new(schema: SchemaRef, max_bytes: u64) -> Self {
+    pub(crate) fn new(schema: SchemaRef, max_bytes: u64, on_begin: OnBegin) -> Self {
         let builder = TableBuilder::new(schema.clone());
         let state = Mutex::new(TableState { builder, fingerprint: Fingerprint::UNKNOWN, failure: None });
-        Self { schema, max_bytes, state }
+        Self { schema, max_bytes, on_begin, state }
     }
 
     pub(crate) fn failure(&self) -> Option<ScanFailure> {
@@ -68,7 +72,12 @@ impl Sink for TableSink {
         state.builder = TableBuilder::new(self.schema.clone());
         state.fingerprint = fingerprint;
         state.failure = (schema != self.schema).then_some(ScanFailure::SchemaChanged(schema));
-        if state.failure.is_some() { Err(stop()) } else { Ok(()) }
+        if state.failure.is_some() {
+            return Err(stop());
+        }
+        drop(state);
+        (self.on_begin)(&fingerprint);
+        Ok(())
     }
 
     fn batch(&self, batch: RecordBatch) -> Result<Flow, SourceError> {
@@ -87,6 +96,7 @@ pub(crate) struct ResultSink {
     schema: SchemaRef,
     query: BoundQuery,
     max_bytes: u64,
+    on_begin: OnBegin,
     state: Mutex<ResultState>,
 }
 
@@ -98,14 +108,19 @@ struct ResultState {
 
 impl ResultSink {
     /// A sink for a scan of `dataset` that was asked for the columns of `projection`.
-    pub(crate) fn new(dataset: &Dataset, query: &BoundQuery, projection: Option<&[usize]>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        dataset: &Dataset,
+        query: &BoundQuery,
+        projection: Option<&[usize]>,
+        on_begin: OnBegin,
+    ) -> Result<Self, Error> {
         let query = match projection {
             Some(columns) => query.project(columns)?,
             None => query.clone(),
         };
         let streaming = Streaming::new(&query);
         let state = Mutex::new(ResultState { streaming, fingerprint: Fingerprint::UNKNOWN, failure: None });
-        Ok(Self { schema: dataset.schema.clone(), query, max_bytes: dataset.policy.max_bytes, state })
+        Ok(Self { schema: dataset.schema.clone(), query, max_bytes: dataset.policy.max_bytes, on_begin, state })
     }
 
     pub(crate) fn failure(&self) -> Option<ScanFailure> {
@@ -134,7 +149,12 @@ impl Sink for ResultSink {
         state.streaming = Streaming::new(&self.query);
         state.fingerprint = fingerprint;
         state.failure = (schema != self.schema).then_some(ScanFailure::SchemaChanged(schema));
-        if state.failure.is_some() { Err(stop()) } else { Ok(()) }
+        if state.failure.is_some() {
+            return Err(stop());
+        }
+        drop(state);
+        (self.on_begin)(&fingerprint);
+        Ok(())
     }
 
     fn batch(&self, batch: RecordBatch) -> Result<Flow, SourceError> {

@@ -28,6 +28,18 @@ pub struct Table {
     pub version: u64,
 }
 
+impl Table {
+    /// A table without rows.
+    pub(crate) fn empty(schema: SchemaRef) -> Self {
+        Self { schema, batches: Vec::new(), rows: 0, bytes: 0, fingerprint: Fingerprint::UNKNOWN, version: 0 }
+    }
+
+    /// All that is freed when it is dropped.
+    pub fn weight(&self) -> u64 {
+        self.bytes + (size_of::<Self>() + size_of_val(&*self.batches)) as u64
+    }
+}
+
 /// Collects the batches of a scan into batches of an even size.
 ///
 /// Small batches are merged; what is large already is kept without a copy. Columns of batches that

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use cache_core::Stamps;
+use cache_core::{Codec, Stamps};
 use parking_lot::Mutex;
 use pipeline::query::{Rules, parse};
 use pipeline::{
@@ -78,18 +78,16 @@ impl DataSource for Handle {
 
 fn pipeline(source: &Arc<Source>, policy: PolicyOverrides) -> DataPipeline {
     let pipeline = DataPipeline::new(PipelineOptions {
-        policy: Policy {
-            ttl: Duration::from_secs(3600),
-            load_timeout: Duration::from_secs(10),
-            max_bytes: 1 << 20,
-            mode: Mode::Auto,
-        },
+        policy: Policy { load_timeout: Duration::from_secs(10), max_bytes: 1 << 20, ..Policy::DEFAULT },
         datasets: BTreeMap::new(),
         tables_max_bytes: 64 << 20,
         tables_max_entries: 1_000,
         rules: Rules::default(),
         describe_timeout: Duration::from_secs(10),
         stamps: Arc::new(Stamps::new()),
+        tier: None,
+        compression: Codec::default(),
+        refresh_workers: 4,
         runtime: None,
         fetch: Arc::new(DirectFetch::new(8, 4)),
     })

@@ -174,7 +174,13 @@ fn policy(layers: &Layers, tables_max_bytes: u64) -> Result<Policy, ConfigError>
         "query" => Mode::Query,
         _ => return Err(layers.bad("mode", "expected table, query or auto")),
     };
-    Ok(Policy { ttl: layers.duration("ttl")?, load_timeout: layers.duration("load_timeout")?, max_bytes, mode })
+    Ok(Policy {
+        ttl: layers.duration("ttl")?,
+        load_timeout: layers.duration("load_timeout")?,
+        max_bytes,
+        mode,
+        ..Policy::DEFAULT
+    })
 }
 
 fn above_zero(layers: &Layers, name: &'static str) -> Result<u64, ConfigError> {

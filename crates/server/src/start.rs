@@ -51,6 +51,9 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         },
         describe_timeout: DESCRIBE_TIMEOUT,
         stamps: Arc::clone(&stamps),
+        tier: None,
+        compression: cache_core::Codec::default(),
+        refresh_workers: 4,
         runtime: None,
         fetch: Arc::new(DirectFetch::new(config.concurrent_scans, SCANS_PER_SOURCE)),
     })

@@ -70,6 +70,7 @@ impl AppState {
 
     /// Options for calls that serve the request of this id.
     pub fn call(&self, request_id: &Arc<str>) -> CallOptions {
-        CallOptions { request_id: Arc::clone(request_id), deadline: Some(Instant::now() + self.config.request_timeout) }
+        let deadline = Some(Instant::now() + self.config.request_timeout);
+        CallOptions { deadline, ..CallOptions::new(Arc::clone(request_id)) }
     }
 }

@@ -229,7 +229,9 @@ fn cache_status(how: How, stored: Stored, from: AnswerFrom) -> HeaderValue {
     HeaderValue::from_static(match (how, stored == Stored::Yes, from) {
         (How::Hit | How::Restored | How::Stale | How::StaleOnError, ..) => "larder; hit",
         (How::Joined, ..) => "larder; fwd=miss; collapsed",
-        (How::Led, true, AnswerFrom::Cache) => "larder; fwd=miss; stored; detail=table",
+        (How::Led, true, AnswerFrom::Cache | AnswerFrom::Disk | AnswerFrom::Stale | AnswerFrom::StaleOnError) => {
+            "larder; fwd=miss; stored; detail=table"
+        }
         (How::Led, true, AnswerFrom::SharedLoad) => "larder; fwd=miss; stored; collapsed; detail=source",
         (How::Led, true, AnswerFrom::Source) => "larder; fwd=miss; stored; detail=source",
         (How::Led, false, AnswerFrom::Cache) => "larder; fwd=miss; detail=table",

@@ -1,0 +1,116 @@
+//! How tables and results are kept on disk: what is known of them, then an Arrow IPC stream.
+//!
+//! ```text
+//! version: u64 LE | fingerprint length: u8 | fingerprint | Arrow IPC stream (schema, batches)
+//! ```
+//!
+//! The stream is validated when it is read back, as everything is that comes from outside of the process.
+
+use std::sync::Arc;
+
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+use cache_core::{Persist, PersistError};
+use plugin_sdk::Fingerprint;
+
+use crate::eval;
+use crate::table::Table;
+
+/// Raised whenever what follows is written in another way.
+const LAYOUT: u64 = 0x7461_626c_6500_0001;
+
+/// Writes and reads tables.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TableFormat;
+
+impl Persist<Arc<Table>> for TableFormat {
+    fn layout(&self) -> u64 {
+        LAYOUT
+    }
+
+    fn weight(&self, table: &Arc<Table>) -> u64 {
+        table.weight()
+    }
+
+    fn encode(&self, table: &Arc<Table>) -> Result<Vec<u8>, PersistError> {
+        let fingerprint = table.fingerprint.as_bytes();
+        let mut bytes = table.version.to_le_bytes().to_vec();
+        bytes.push(u8::try_from(fingerprint.len())?);
+        bytes.extend_from_slice(fingerprint);
+        let mut writer = StreamWriter::try_new(bytes, &table.schema)?;
+        for batch in &table.batches {
+            writer.write(batch)?;
+        }
+        writer.finish()?;
+        Ok(writer.into_inner()?)
+    }
+
+    fn decode(&self, bytes: Vec<u8>) -> Result<Arc<Table>, PersistError> {
+        let (version, rest) = bytes.split_first_chunk::<8>().ok_or("no version")?;
+        let (length, rest) = rest.split_first().ok_or("no fingerprint")?;
+        let (fingerprint, stream) = rest.split_at_checked(usize::from(*length)).ok_or("half a fingerprint")?;
+        let reader = StreamReader::try_new(stream, None)?;
+        let schema = reader.schema();
+        let batches = reader.collect::<Result<Vec<_>, _>>()?;
+        Ok(Arc::new(Table {
+            schema,
+            rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
+            batches,
+            fingerprint: Fingerprint::new(fingerprint).ok_or("a fingerprint of more than 64 bytes")?,
+            version: u64::from_le_bytes(*version),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, DictionaryArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray};
+    use arrow::datatypes::{Int32Type, Schema};
+
+    use super::*;
+
+    fn table(batches: Vec<RecordBatch>) -> Arc<Table> {
+        Arc::new(Table {
+            schema: batches[0].schema(),
+            rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            bytes: 0,
+            batches,
+            fingerprint: Fingerprint::new(b"v7").unwrap(),
+            version: 7,
+        })
+    }
+
+    #[track_caller]
+    fn check(batches: Vec<RecordBatch>) {
+        let written = table(batches);
+        let read = TableFormat.decode(TableFormat.encode(&written).unwrap()).unwrap();
+        assert_eq!((read.version, read.rows), (7, written.rows));
+        assert_eq!(read.fingerprint.as_bytes(), b"v7");
+        assert_eq!((&read.schema, &read.batches), (&written.schema, &written.batches));
+    }
+
+    fn batch() -> RecordBatch {
+        let text: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("ä")]));
+        let number: ArrayRef = Arc::new(Float64Array::from(vec![0.1, -0.0, 3.0]));
+        let words: ArrayRef = Arc::new(["x", "y", "x"].into_iter().collect::<DictionaryArray<Int32Type>>());
+        RecordBatch::try_from_iter([("text", text), ("number", number), ("words", words)]).unwrap()
+    }
+
+    #[test]
+    fn tables_come_back_as_they_were() {
+        check(vec![batch(), batch()]);
+        check(vec![batch().slice(1, 2)]);
+        check(vec![RecordBatch::new_empty(batch().schema())]);
+        let rows_only = RecordBatchOptions::new().with_row_count(Some(5));
+        check(vec![RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &rows_only).unwrap()]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_table_are_refused() {
+        let good = TableFormat.encode(&table(vec![batch()])).unwrap();
+        for cut in [0, 5, 8, 10, 11, good.len() / 2] {
+            assert!(TableFormat.decode(good[..cut].to_vec()).is_err(), "cut at {cut}");
+        }
+    }
+}
