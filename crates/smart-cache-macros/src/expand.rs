@@ -181,8 +181,9 @@ fn cache(subject: &Subject, arguments: &Arguments, names: &Names, associated: bo
     let guard = (subject.output.shape == Shape::Whole && !matches!(arguments.store, Store::All)).then(|| {
         let whole = inspect::made_static(&subject.output.ty);
         quote_spanned!(whole.span()=> const {
+            use ::smart_cache::__private::Plain as _;
             ::core::assert!(
-                !::smart_cache::__private::Probe::<#whole>::CAN_FAIL,
+                !<::smart_cache::__private::Probe::<#whole>>::CAN_FAIL,
                 "this alias hides a Result or an Option: write it out, so that #[smart_cache] can see what not to store; or write `store = all`"
             );
         })

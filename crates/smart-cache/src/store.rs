@@ -1,0 +1,164 @@
+//! The only place that speaks with cache-core.
+//!
+//! A store is the cache of one function. Its namespace is the function's path. The name of the cache is that and, for a
+//! persisted one, the fingerprint of the source: results of other code are under another name, while an invalidation,
+//! which goes by namespace, reaches them as well.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cache_core::{Cache, Hit, Item, Key, MessagePack, Namespace, NotDurable, Origin, Persist, Scope, Stats};
+use tokio::runtime::Handle;
+
+use crate::function::Settings;
+use crate::persistence::Base;
+
+/// The weight of an entry in memory, so that `max_entries` is what bounds the cache: an entry counts as more than one
+/// only if its key, or its persisted form, is larger than this.
+const ENTRY_BYTES: u64 = 1 << 20;
+/// Up to so many entries the cache is in one piece, so that it holds exactly as many as it says.
+const ONE_PIECE: u64 = 1_024;
+
+pub(crate) struct Store<V> {
+    cache: Cache<V>,
+    namespace: Namespace,
+    persist: Option<MessagePack<V>>,
+    weigh: fn(&MessagePack<V>, &V) -> u64,
+    stale: Duration,
+}
+
+/// When a run began, and what an invalidation from then on is newer than.
+pub(crate) struct Begun {
+    origin: Origin,
+    at: Instant,
+}
+
+impl<V: Clone + Send + Sync + 'static> Store<V> {
+    /// A store in memory.
+    pub(crate) fn open(settings: &Settings, base: &Base) -> Result<Self, cache_core::Error> {
+        let cache = Self::builder(&settings.name, settings).stamps(Arc::clone(base.stamps())).build()?;
+        Ok(Self::new(cache, settings, None, |_, _| 0))
+    }
+
+    /// A store in memory and, if there is one, in the tier.
+    pub(crate) fn open_persisted(settings: &Settings, base: &Base) -> Result<Self, cache_core::Error>
+    where
+        MessagePack<V>: Persist<V>,
+    {
+        let Some(tier) = base.tier() else { return Self::open(settings, base) };
+        let name = format!("{}@{:016x}", settings.name, settings.source);
+        let cache = Self::builder(&name, settings)
+            .stamps(Arc::clone(base.stamps()))
+            .persist(MessagePack::<V>::version(settings.version))
+            .tier(Arc::clone(tier))
+            .build()?;
+        let persist = MessagePack::version(settings.version);
+        Ok(Self::new(cache, settings, Some(persist), |persist, value| persist.weight(value)))
+    }
+
+    fn builder(name: &str, settings: &Settings) -> cache_core::Builder<V> {
+        let max_bytes = settings.max_entries.saturating_mul(ENTRY_BYTES);
+        // 97 % is what the cache takes for its largest entry, and makes it one piece; 32 entries are enough for many.
+        let largest = if settings.max_entries <= ONE_PIECE { max_bytes / 100 * 97 } else { 32 * ENTRY_BYTES };
+        Cache::builder(name)
+            .ttl(settings.ttl)
+            .max_entries(settings.max_entries)
+            .max_bytes(max_bytes)
+            .max_entry_bytes(largest)
+            .stale_while_revalidate(settings.stale)
+            .stale_if_error(settings.stale_if_error)
+    }
+
+    fn new(
+        cache: Cache<V>,
+        settings: &Settings,
+        persist: Option<MessagePack<V>>,
+        weigh: fn(&MessagePack<V>, &V) -> u64,
+    ) -> Self {
+        let namespace = Namespace::new(Arc::clone(&settings.name));
+        Self { cache, namespace, persist, weigh, stale: settings.stale }
+    }
+
+    pub(crate) fn is_persisted(&self) -> bool {
+        self.persist.is_some()
+    }
+
+    pub(crate) fn key(&self, bytes: &[u8]) -> Key {
+        Key::new(&self.namespace, bytes)
+    }
+
+    /// A fresh result in memory, counted.
+    #[inline]
+    pub(crate) fn get(&self, bytes: &[u8]) -> Option<Hit<V>> {
+        self.cache.get_bytes(&self.namespace, bytes)
+    }
+
+    /// A fresh result in memory, uncounted.
+    pub(crate) fn fresh(&self, key: &Key) -> Option<Hit<V>> {
+        self.cache.peek(key).filter(|hit| !hit.remaining().is_zero())
+    }
+
+    /// A result in memory, however old, as long as it may be used at all.
+    pub(crate) fn usable(&self, key: &Key) -> Option<Hit<V>> {
+        self.cache.peek(key)
+    }
+
+    /// A result in memory that may be served while it is loaded again.
+    pub(crate) fn stale(&self, key: &Key) -> Option<Hit<V>> {
+        let window = i64::try_from(self.stale.as_millis()).unwrap_or(i64::MAX);
+        self.cache.peek(key).filter(|hit| hit.freshness_ms().saturating_add(window) > 0)
+    }
+
+    /// A fresh result from the tier. What is there and not fresh is in memory afterwards.
+    pub(crate) fn find_blocking(&self, key: &Key) -> Option<Hit<V>> {
+        self.cache.find_blocking(key)
+    }
+
+    /// As [`Store::find_blocking`]; off the async threads where there are others.
+    pub(crate) async fn find(&self, key: &Key) -> Option<Hit<V>> {
+        if Handle::try_current().is_ok() { self.cache.find(key).await } else { self.cache.find_blocking(key) }
+    }
+
+    pub(crate) fn begin(&self) -> Begun {
+        Begun { origin: self.cache.begin(), at: Instant::now() }
+    }
+
+    /// Stores the result of a run, unless an invalidation came after its beginning.
+    pub(crate) fn insert(&self, key: &Key, value: V, begun: &Begun, tags: &[Arc<str>]) {
+        let bytes = self.persist.as_ref().map_or(0, |persist| (self.weigh)(persist, &value));
+        let item = Item::new(value, bytes).with_origin(begun.origin).with_cost(begun.at.elapsed());
+        self.cache.insert(key, item.with_tags(tags.iter().map(Arc::clone)));
+    }
+
+    pub(crate) fn invalidate_blocking(&self, scope: &Scope) -> Result<(), NotDurable> {
+        self.cache.invalidate_blocking(scope).map(drop)
+    }
+
+    pub(crate) async fn invalidate(&self, scope: Scope) -> Result<(), NotDurable> {
+        if Handle::try_current().is_err() {
+            return self.invalidate_blocking(&scope);
+        }
+        self.cache.invalidate(scope).await.map(drop)
+    }
+
+    /// Everything of this function.
+    pub(crate) fn all(&self) -> Scope {
+        Scope::Namespace(self.namespace.clone())
+    }
+
+    /// Frees what an invalidation has left.
+    pub(crate) fn sweep(&self) {
+        self.cache.sweep();
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        self.cache.stats()
+    }
+}
+
+impl Begun {
+    /// How long ago it began.
+    pub(crate) fn nanos(&self) -> u64 {
+        u64::try_from(self.at.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
