@@ -77,6 +77,8 @@ const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// Keeps asking, refreshing and changing until the server is gone; counts what went well.
 fn load(client: &Client, subjects: &[Subject; 2], seed: u64, done: &AtomicBool, steps: &AtomicU64) {
+    // Also when a judgement fails, so that nobody waits for what does not come.
+    let _end = RaiseOnDrop(done);
     let mut rng = Rng::new(seed);
     while !done.load(SeqCst) {
         let subject = &subjects[rng.below(2)];
@@ -95,6 +97,7 @@ fn load(client: &Client, subjects: &[Subject; 2], seed: u64, done: &AtomicBool, 
 
 /// Changes the data again and again, told to the server in each of the ways.
 fn change(client: &Client, subjects: &[Subject; 2], seed: u64, done: &AtomicBool) {
+    let _end = RaiseOnDrop(done);
     let mut rng = Rng::new(seed);
     while !done.load(SeqCst) {
         let subject = &subjects[rng.below(2)];
@@ -130,7 +133,9 @@ fn a_kill_costs_no_acknowledged_invalidation_and_shows_no_wrong_row() {
             }
             let (client, subjects, done) = (server.client(), &subjects, &done);
             scope.spawn(move || change(&client, subjects, round, done));
-            until_true("there was load", PATIENCE, || steps.load(SeqCst) >= kill_after && acknowledged() > before);
+            until_true("there was load", PATIENCE, || {
+                done.load(SeqCst) || (steps.load(SeqCst) >= kill_after && acknowledged() > before)
+            });
             kill_process(server.pid(), Signal::KILL).expect("the server is killed");
         });
         server = server.kill().start();
