@@ -1,0 +1,81 @@
+//! What went wrong with the database, sorted by what is to be done about it.
+
+use std::error::Error as StdError;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What went wrong with the database.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// There is no room: what is stored is sound, and can be read once the file has been opened again.
+    Full(Cause),
+    /// The operating system refused something else; the file may be sound.
+    Io(Cause),
+    /// The file is not what was written: it is made anew.
+    Corrupt(Cause),
+}
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+impl Fault {
+    pub(crate) fn corrupt(what: &'static str) -> Self {
+        Self::Corrupt(what.into())
+    }
+
+    pub(crate) fn io(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full(error.into())
+            }
+            // redb says this of a file that is no database, or one that ends too early.
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.into()),
+            _ => Self::Io(error.into()),
+        }
+    }
+
+    /// What is shown of it.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Full(_) => "no space is left for the cache file".to_owned(),
+            Self::Io(cause) => format!("the cache file cannot be read or written: {cause}"),
+            Self::Corrupt(cause) => format!("the cache file was damaged: {cause}"),
+        }
+    }
+
+    pub(crate) fn into_cause(self) -> Cause {
+        match self {
+            Self::Full(cause) | Self::Io(cause) | Self::Corrupt(cause) => cause,
+        }
+    }
+}
+
+impl From<redb::Error> for Fault {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::Io(error) => Self::io(error),
+            // The cause came before, in another call; until the file is opened again nothing more can be known.
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::DatabaseAlreadyOpen => {
+                Self::Io(error.into())
+            }
+            error => Self::Corrupt(error.into()),
+        }
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ident),*) => {
+        $(impl From<redb::$error> for Fault {
+            fn from(error: redb::$error) -> Self {
+                redb::Error::from(error).into()
+            }
+        })*
+    };
+}
+
+from_redb!(StorageError, DatabaseError, TransactionError, TableError, CommitError, CompactionError);
+
+/// Runs something on the database. redb panics on some files that are damaged: that is a fault like another.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    // What the panic leaves behind is the database alone, and that is closed and opened again after each fault.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Fault::corrupt("the database gave up on it")))
+}

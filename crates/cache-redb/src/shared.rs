@@ -1,0 +1,289 @@
+//! What callers and the writer share, and the rules by which they do.
+//!
+//! Locks are taken in this order, and no input or output is done under any but the first two: `files` (giving up and
+//! making anew), `store` (shared by reads and the writer's transactions; alone by whoever closes, opens or compacts),
+//! `inner`, the ledger's.
+//!
+//! The *generation* counts how often everything was given up. Whatever was begun in an earlier one ends in nothing.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use cache_core::{RecordKey, TierStats};
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
+
+use crate::backend::Home;
+use crate::compact::CompactReport;
+use crate::error::Error;
+use crate::fault::Fault;
+use crate::index::Index;
+use crate::ledger::Covered;
+use crate::log::Log;
+use crate::name;
+use crate::options::TierOptions;
+use crate::queue::Queue;
+use crate::store::{Store, Tables};
+use crate::sweep::{Forget, Sweep, Sweeps};
+
+/// The first wait before the file is tried again; it doubles up to [`MAX_BACKOFF`].
+pub(crate) const MIN_BACKOFF: Duration = Duration::from_millis(200);
+/// The longest wait before the file is tried again.
+pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(10);
+
+/// What callers and the writer share.
+pub(crate) struct Shared {
+    pub(crate) options: TierOptions,
+    pub(crate) home: Box<dyn Home>,
+    pub(crate) log: Log,
+    pub(crate) files: Mutex<()>,
+    pub(crate) store: RwLock<Option<Store>>,
+    pub(crate) inner: Mutex<Inner>,
+    /// There is something for the writer.
+    pub(crate) work: Condvar,
+    /// The writer has done something.
+    pub(crate) progress: Condvar,
+}
+
+/// What is in memory.
+pub(crate) struct Inner {
+    pub(crate) queue: Queue,
+    pub(crate) index: Index,
+    pub(crate) sweeps: Sweeps,
+    pub(crate) service: Service,
+    pub(crate) generation: u64,
+    pub(crate) counters: Counters,
+    pub(crate) compactions: Vec<SyncSender<Result<CompactReport, Error>>>,
+    /// When records are looked for next that are of no more use.
+    pub(crate) expire_at: Instant,
+    /// The file is longer than it may be.
+    pub(crate) compact_wanted: bool,
+    /// It is so by so much that nothing else comes first.
+    pub(crate) compact_now: bool,
+    /// The bytes that records may take: `max_bytes`, or less if the file is too long even when it is compacted.
+    pub(crate) budget: u64,
+    /// The wait after the next failure.
+    pub(crate) backoff: Duration,
+    /// Failures since something was written.
+    pub(crate) failures: u32,
+    pub(crate) closing: bool,
+    /// The writer found nothing to do.
+    pub(crate) idle: bool,
+    pub(crate) file_bytes: u64,
+}
+
+/// Whether the tier can be used.
+#[derive(Debug)]
+pub(crate) enum Service {
+    /// Yes.
+    Up,
+    /// What is stored can be read; writing failed, and is tried again then.
+    ReadOnly { reason: String, until: Instant },
+    /// No: the file is opened or made anew then.
+    Down { fault: Fault, until: Instant },
+    /// No: everything was given up, and the file is made anew.
+    Abandoned { ready: bool },
+    /// No more.
+    Closed,
+}
+
+/// What has happened so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) writes: u64,
+    pub(crate) written_bytes: u64,
+    pub(crate) dropped: u64,
+    pub(crate) evictions: u64,
+    pub(crate) expirations: u64,
+    pub(crate) corrupt: u64,
+    pub(crate) recoveries: u64,
+}
+
+impl Inner {
+    /// Whether what is stored can be read.
+    pub(crate) fn readable(&self) -> bool {
+        matches!(self.service, Service::Up | Service::ReadOnly { .. })
+    }
+
+    /// What is stored under a name is to go, if anything is.
+    pub(crate) fn take_out(&mut self, name: Arc<[u8]>) {
+        if self.queue.knows(&name) || self.index.find(&name).is_some() {
+            self.queue.remove(name);
+            self.idle = false;
+        }
+    }
+
+    /// Whether a round has something to do.
+    pub(crate) fn has_work(&self, now: Instant) -> bool {
+        !self.queue.is_empty() || !self.sweeps.is_empty() || self.index.bytes() > self.budget || self.expire_at <= now
+    }
+
+    /// Looks at the length of the file. While it is too long, records have to go although they are within their budget.
+    pub(crate) fn check_file(&mut self, options: &TierOptions) {
+        let limit = options.file_limit();
+        self.compact_wanted = self.file_bytes > limit;
+        self.compact_now = self.file_bytes > limit.saturating_add(limit / 4);
+    }
+
+    /// Compacting was not enough, or was.
+    pub(crate) fn compacted(&mut self, file_bytes: u64, options: &TierOptions) {
+        let limit = options.file_limit();
+        self.file_bytes = file_bytes;
+        self.budget = if file_bytes > limit {
+            let share = u128::from(self.index.bytes()) * u128::from(limit) / u128::from(file_bytes.max(1));
+            // A tenth less, so that the next leap of the file does not bring it back here at once.
+            (share * 9 / 10) as u64
+        } else {
+            options.max_bytes
+        };
+        (self.compact_wanted, self.compact_now) = (false, false);
+    }
+
+    /// Walks through all rows, and so does what every other walk would do.
+    pub(crate) fn sweep_everything(&mut self, log: &Log) {
+        let last_tombstone = log.ledger().last_order();
+        let position = self.queue.position();
+        self.sweeps.push(Sweep::of_everything(position, Forget::UpTo(last_tombstone)), last_tombstone);
+    }
+
+    /// The file can be written to again.
+    pub(crate) fn back(&mut self) {
+        self.service = Service::Up;
+        self.counters.recoveries += 1;
+        tracing::info!(entries = self.index.len(), "the disk tier is back in service");
+    }
+
+    /// The next failure is waited for twice as long.
+    pub(crate) fn wait_longer(&mut self) {
+        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+    }
+
+    /// Records were written: whatever failed before is over.
+    pub(crate) fn succeeded(&mut self) {
+        self.failures = 0;
+        self.backoff = MIN_BACKOFF;
+    }
+
+    /// Why the tier is out of service.
+    pub(crate) fn degraded(&self) -> Option<String> {
+        match &self.service {
+            Service::Up => None,
+            Service::ReadOnly { reason, .. } => Some(reason.clone()),
+            Service::Down { fault, .. } => Some(fault.reason()),
+            Service::Abandoned { .. } => Some("all records were given up".to_owned()),
+            Service::Closed => Some("the tier is closed".to_owned()),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> TierStats {
+        // The struct may grow: it cannot be written down whole outside its crate.
+        let mut stats = TierStats::default();
+        stats.entries = self.index.len() as u64;
+        stats.bytes = self.index.bytes();
+        stats.file_bytes = self.file_bytes;
+        stats.queued = self.queue.puts() as u64;
+        stats.writes = self.counters.writes;
+        stats.written_bytes = self.counters.written_bytes;
+        stats.dropped = self.counters.dropped;
+        stats.evictions = self.counters.evictions;
+        stats.expirations = self.counters.expirations;
+        stats.corrupt = self.counters.corrupt;
+        stats.recoveries = self.counters.recoveries;
+        stats.degraded = self.degraded();
+        stats
+    }
+}
+
+impl Shared {
+    pub(crate) fn now_ms(&self) -> u64 {
+        (self.options.clock)()
+    }
+
+    /// Whether a record may be kept and shown.
+    pub(crate) fn is_covered(&self, key: &RecordKey, name: &[u8], meta: &cache_core::Meta) -> bool {
+        self.log.ledger().covers(key, name, meta)
+    }
+
+    /// Does work in the database in one transaction.
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        match &*self.store.read() {
+            Some(store) => store.write(work),
+            None => Err(Fault::corrupt("it is closed")),
+        }
+    }
+
+    /// The database failed under a caller or the writer, in this generation.
+    pub(crate) fn fail(&self, generation: u64, fault: Fault) {
+        let mut inner = self.inner.lock();
+        if inner.generation != generation || !inner.readable() {
+            return;
+        }
+        tracing::warn!(reason = fault.reason(), "the disk tier is out of service");
+        inner.failures += 1;
+        // A file that is damaged is put aside at once; nothing is gained by waiting.
+        inner.service = Service::Down { fault, until: Instant::now() };
+        self.work.notify_all();
+        self.progress.notify_all();
+    }
+
+    /// Begins to remove what a change covers.
+    pub(crate) fn sweep_for(&self, covered: Covered) {
+        if covered == Covered::Nothing {
+            return;
+        }
+        let last_tombstone = self.log.ledger().last_order();
+        let mut inner = self.inner.lock();
+        let position = inner.queue.position();
+        let sweeps: Vec<Sweep> = match covered {
+            Covered::Nothing => Vec::new(),
+            Covered::Names { begin, order } => vec![Sweep::new(begin, position, Forget::One(order))],
+            Covered::Namespace(namespace) => {
+                let caches = inner.index.caches_of(&namespace);
+                let begins = caches.iter().map(|cache| name::of_namespace(cache, &namespace));
+                begins.map(|begin| Sweep::new(begin.into(), position, Forget::Nothing)).collect()
+            }
+            Covered::Anything => vec![Sweep::of_everything(position, Forget::UpTo(last_tombstone))],
+        };
+        for sweep in sweeps {
+            inner.sweeps.push(sweep, last_tombstone);
+        }
+        inner.idle = false;
+        self.work.notify_all();
+    }
+
+    /// Gives up all records: first in memory, then on the disk.
+    pub(crate) fn abandon(&self) {
+        let _files = self.files.lock();
+        {
+            let mut inner = self.inner.lock();
+            if matches!(inner.service, Service::Closed) {
+                return;
+            }
+            inner.generation += 1;
+            inner.queue.clear();
+            inner.index = Index::new(self.now_ms());
+            inner.sweeps.clear();
+            inner.service = Service::Abandoned { ready: false };
+            inner.idle = false;
+        }
+        if let Err(error) = self.home.remove() {
+            // A database without its log is not believed by the next process.
+            let log = self.log.remove();
+            let removed = log.is_ok();
+            tracing::error!(%error, log_removed = removed, "the cache file cannot be removed");
+        }
+        let mut inner = self.inner.lock();
+        inner.service = Service::Abandoned { ready: true };
+        self.work.notify_all();
+        self.progress.notify_all();
+    }
+
+    /// Waits until this is so.
+    pub(crate) fn wait_until(&self, mut is_so: impl FnMut(&Inner) -> bool) -> MutexGuard<'_, Inner> {
+        let mut inner = self.inner.lock();
+        while !is_so(&inner) {
+            self.progress.wait(&mut inner);
+        }
+        inner
+    }
+}

@@ -1,0 +1,326 @@
+//! The tier as the cache sees it.
+
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use cache_core::{ByteTier, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, Usage, Write};
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use crate::backend::{DataFile, Home};
+use crate::compact::CompactReport;
+use crate::error::Error;
+use crate::fault::Fault;
+use crate::lock::DirLock;
+use crate::log::media::Media;
+use crate::name;
+use crate::opening::{self, Opened};
+use crate::options::TierOptions;
+use crate::queue::Queue;
+use crate::row::Row;
+use crate::shared::{Counters, Inner, MIN_BACKOFF, Service, Shared};
+use crate::store::{Found, Place, Store};
+use crate::sweep::Sweeps;
+use crate::verify::{VerifyReport, verify_slice};
+use crate::writer::Writer;
+
+/// A disk tier on a directory of its own. Dropping it closes it.
+pub struct RedbTier {
+    shared: Arc<Shared>,
+    restored: Restored,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    _lock: Option<DirLock>,
+}
+
+impl RedbTier {
+    /// Opens the tier of a directory, and makes what is not there.
+    ///
+    /// # Errors
+    /// [`Error::Held`] if another process has the directory; [`Error::Io`] if it cannot be written to. A damaged file is
+    /// no error: it is put aside, and the tier starts empty.
+    pub fn open(dir: &Path, options: TierOptions) -> Result<Arc<Self>, Error> {
+        options.check()?;
+        let lock = DirLock::make(dir)?;
+        let (bytes, media) = opening::log_of(dir)?;
+        Self::open_on(bytes, Box::new(media), Box::new(DataFile::new(dir)), Some(lock), options)
+    }
+
+    pub(crate) fn open_on(
+        log_bytes: Option<Vec<u8>>,
+        media: Box<dyn Media>,
+        home: Box<dyn Home>,
+        lock: Option<DirLock>,
+        options: TierOptions,
+    ) -> Result<Arc<Self>, Error> {
+        let (log, opened) = opening::begin(log_bytes, media, home.as_ref(), &options)?;
+        let Opened { store, index, next_id, garbage } = opened;
+        let restored = log.ledger().restored(log.epoch());
+        let mut inner = Inner {
+            queue: Queue::new(options.queue_entries, options.queue_bytes),
+            index,
+            sweeps: Sweeps::default(),
+            service: Service::Up,
+            generation: 0,
+            counters: Counters::default(),
+            compactions: Vec::new(),
+            expire_at: Instant::now(),
+            compact_wanted: false,
+            compact_now: false,
+            budget: options.max_bytes,
+            backoff: MIN_BACKOFF,
+            failures: 0,
+            closing: false,
+            idle: false,
+            file_bytes: home.allocated_bytes().unwrap_or(0),
+        };
+        if garbage {
+            inner.sweep_everything(&log);
+        }
+        let shared = Arc::new(Shared {
+            options,
+            home,
+            log,
+            files: Mutex::new(()),
+            store: RwLock::new(Some(store)),
+            inner: Mutex::new(inner),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+        });
+        let writer = Writer { shared: Arc::clone(&shared), next_id };
+        let thread = thread::Builder::new().name("cache-writer".to_owned()).spawn(|| writer.run());
+        let thread = thread.map_err(Error::io("start the cache's writer"))?;
+        Ok(Arc::new(Self { shared, restored, writer: Mutex::new(Some(thread)), _lock: lock }))
+    }
+
+    /// Writes what waits, and closes the files. Afterwards every read is a miss.
+    pub fn close(&self) {
+        let Some(writer) = self.writer.lock().take() else { return };
+        self.shared.inner.lock().closing = true;
+        self.shared.work.notify_all();
+        if writer.join().is_err() {
+            tracing::error!("the cache's writer ended by a panic");
+        }
+    }
+
+    /// Waits until the writer has nothing to do: the queue is written, what is covered by invalidations is removed and
+    /// the budgets are kept. Returns at once while the tier is out of service.
+    pub fn settle(&self) {
+        {
+            let mut inner = self.shared.inner.lock();
+            inner.idle = false;
+        }
+        self.shared.work.notify_all();
+        let _inner = self.shared.wait_until(|inner| inner.idle || !matches!(inner.service, Service::Up));
+    }
+
+    /// Removes what is of no more use now, and waits for it.
+    pub fn sweep(&self) {
+        self.shared.inner.lock().expire_at = Instant::now();
+        self.settle();
+    }
+
+    /// Compacts the file, and waits for it. Reads are misses meanwhile.
+    ///
+    /// # Errors
+    /// The tier is out of service, or the file failed meanwhile.
+    pub fn compact(&self) -> Result<CompactReport, Error> {
+        let (sender, reply) = mpsc::sync_channel(1);
+        {
+            let mut inner = self.shared.inner.lock();
+            if let Some(reason) = inner.degraded().or_else(|| inner.closing.then(|| "the tier is closed".to_owned())) {
+                return Err(Error::OutOfService { reason });
+            }
+            inner.compactions.push(sender);
+        }
+        self.shared.work.notify_all();
+        reply.recv().unwrap_or_else(|_| Err(Error::OutOfService { reason: "the tier is closed".to_owned() }))
+    }
+
+    /// Looks at all records without changing any. Others read and write meanwhile.
+    ///
+    /// # Errors
+    /// The tier is out of service.
+    pub fn verify(&self) -> Result<VerifyReport, Error> {
+        let mut report = VerifyReport::default();
+        let (mut seen, mut rows) = (None, 0);
+        loop {
+            let store = self.shared.store.read();
+            let Some(store) = store.as_ref() else {
+                let reason = self.shared.inner.lock().degraded();
+                return Err(Error::OutOfService { reason: reason.unwrap_or_default() });
+            };
+            let ledger = self.shared.log.ledger().clone();
+            match verify_slice(store, seen.as_deref(), &ledger, &mut report, &mut rows) {
+                Ok(Some(last)) => seen = Some(last),
+                Ok(None) => break,
+                Err(fault) => {
+                    report.database = Some(fault.reason());
+                    break;
+                }
+            }
+        }
+        report.log_changes = self.shared.log.ledger().snapshot().len() as u64;
+        Ok(report)
+    }
+
+    /// Reads the database for a record that the index has; `None` for anything that stands in the way.
+    fn read<T>(&self, name: &[u8], work: impl FnOnce(&Store, Place) -> Result<Option<T>, Fault>) -> Option<T> {
+        let (generation, place) = {
+            let mut inner = self.shared.inner.lock();
+            if !inner.readable() || inner.queue.knows(name) {
+                return None;
+            }
+            (inner.generation, inner.index.touch(name)?)
+        };
+        let result = {
+            // Whoever opens or compacts the file has it alone, for long: nobody waits for that.
+            let store = self.shared.store.try_read()?;
+            work(store.as_ref()?, place)
+        };
+        match result {
+            Ok(found) => found.filter(|_| self.shared.inner.lock().generation == generation),
+            Err(fault) => {
+                self.shared.inner.lock().counters.corrupt += u64::from(matches!(fault, Fault::Corrupt(_)));
+                self.shared.fail(generation, fault);
+                None
+            }
+        }
+    }
+
+    /// Counts and takes out what cannot be read back exactly.
+    fn damaged(&self, name: &[u8]) {
+        let mut inner = self.shared.inner.lock();
+        inner.counters.corrupt += 1;
+        inner.take_out(name.into());
+        drop(inner);
+        self.shared.work.notify_all();
+    }
+
+    /// Whether a record may be shown, as far as the tier knows.
+    fn is_shown(&self, key: &RecordKey, name: &[u8], row: &Row) -> bool {
+        !self.shared.is_covered(key, name, &row.meta)
+    }
+}
+
+impl ByteTier for RedbTier {
+    fn restored(&self) -> Restored {
+        self.restored.clone()
+    }
+
+    fn record(&self, change: &Change) -> Result<(), TierError> {
+        if matches!(self.shared.inner.lock().service, Service::Closed) {
+            return Err(TierError { what: "the disk tier is closed".to_owned(), source: None });
+        }
+        let (covered, result) = self.shared.log.record(change);
+        self.shared.sweep_for(covered);
+        result.map_err(|error| TierError {
+            what: "the invalidation cannot be made durable".to_owned(),
+            source: Some(Box::new(error)),
+        })
+    }
+
+    fn abandon(&self) {
+        self.shared.abandon();
+    }
+
+    fn put(&self, write: Write) {
+        let name: Arc<[u8]> = name::of(&write.key).into();
+        let admitted = self.shared.log.ledger().admits(&write.key, &name, &write.meta);
+        let mut inner = self.shared.inner.lock();
+        let up = matches!(inner.service, Service::Up) && !inner.closing;
+        if !(up && admitted && inner.queue.put(Arc::clone(&name), write)) {
+            inner.counters.dropped += 1;
+            inner.take_out(name);
+        }
+        inner.idle = false;
+        drop(inner);
+        self.shared.work.notify_one();
+    }
+
+    fn remove(&self, key: &RecordKey) {
+        let name = name::of(key);
+        self.shared.inner.lock().take_out(name.into());
+        self.shared.work.notify_one();
+    }
+
+    fn get(&self, key: &RecordKey) -> Option<(Meta, Payload)> {
+        let name = name::of(key);
+        match self.read(&name, |store, place| store.get(&name, place.id).map(Some))? {
+            Found::Record(row, bytes) if self.is_shown(key, &name, &row) => {
+                Some((row.meta, Payload { codec: row.codec, plain_bytes: row.plain_bytes, bytes }))
+            }
+            Found::Record(..) | Found::Nothing => None,
+            Found::Damaged => {
+                self.damaged(&name);
+                None
+            }
+        }
+    }
+
+    fn meta(&self, key: &RecordKey) -> Option<Meta> {
+        let name = name::of(key);
+        let row = self.read(&name, |store, place| store.meta(&name, place.id))?;
+        self.is_shown(key, &name, &row).then_some(row.meta)
+    }
+
+    fn report_corrupt(&self, key: &RecordKey) {
+        self.damaged(&name::of(key));
+    }
+
+    fn list(&self, cache: &str, after: Option<&RecordKey>, limit: usize) -> Vec<Listed> {
+        let begin = name::of_cache(cache);
+        let after = after.map(name::of);
+        let from =
+            after.as_deref().filter(|after| *after >= &begin[..]).map_or(Bound::Included(&begin[..]), Bound::Excluded);
+        let (generation, mut listed) = (self.shared.inner.lock().generation, Vec::new());
+        let store = self.shared.store.read();
+        let Some(store) = store.as_ref().filter(|_| limit > 0) else { return listed };
+        let walked = store.walk(from, |name, row| {
+            if !name.starts_with(&begin) {
+                return false;
+            }
+            if let Some((row, key)) = row.zip(name::parse(name)) {
+                let known = {
+                    let inner = self.shared.inner.lock();
+                    let stored = inner.index.find(name).is_some_and(|place| place.id == row.id);
+                    stored && inner.readable() && !inner.queue.knows(name)
+                };
+                if known && self.is_shown(&key, name, &row) {
+                    listed.push(Listed { key, meta: row.meta, stored_bytes: row.stored_bytes });
+                }
+            }
+            listed.len() < limit
+        });
+        if let Err(fault) = walked {
+            self.shared.fail(generation, fault);
+        }
+        listed
+    }
+
+    fn flush(&self) -> Result<(), TierError> {
+        let position = self.shared.inner.lock().queue.position();
+        self.shared.work.notify_one();
+        let inner =
+            self.shared.wait_until(|inner| inner.queue.is_done(position) || !matches!(inner.service, Service::Up));
+        match inner.degraded() {
+            None => Ok(()),
+            Some(what) => Err(TierError { what, source: None }),
+        }
+    }
+
+    fn stats(&self) -> TierStats {
+        self.shared.inner.lock().stats()
+    }
+
+    fn usage(&self) -> Vec<Usage> {
+        self.shared.inner.lock().index.usage()
+    }
+}
+
+impl Drop for RedbTier {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
