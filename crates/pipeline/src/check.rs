@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::data_pipeline::{CallOptions, DataPipeline};
 use crate::dataset::Dataset;
 use crate::error::Error;
+use crate::relist::Lists;
 
 /// How long an answer from disk waits for the source to say whether it still holds.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -167,15 +168,17 @@ impl DataPipeline {
         }
     }
 
-    /// From now on, sources are asked at each dataset's `check_interval` whether the data has changed. Ends with the
-    /// pipeline. Must be called within a runtime.
+    /// From now on, sources are asked at each dataset's `check_interval` whether the data has changed, and at their own
+    /// whether they offer other datasets. Ends with the pipeline. Must be called within a runtime.
     pub fn start_checks(&self) {
         let weak = self.downgrade();
         tokio::spawn(async move {
             let slots = Arc::new(Semaphore::new(AT_A_TIME));
+            let mut lists = Lists::default();
             loop {
                 tokio::time::sleep(TICK).await;
                 let Some(pipeline) = weak.upgrade() else { return };
+                lists.look(&pipeline, &slots);
                 for dataset in pipeline.catalog().datasets() {
                     let interval = dataset.policy.check_interval;
                     if interval.is_zero() {

@@ -318,10 +318,9 @@ impl DataPipeline {
     /// load that failed is not good if it failed because the data has changed its shape.
     async fn settle(&self, dataset: &Arc<Dataset>, loaded: &Loaded<Arc<Table>>) -> Result<Settled, Error> {
         let from = AnswerFrom::from(loaded.how());
-        if loaded.how() == How::StaleOnError {
-            if self.catalog().get(&dataset.name).is_ok_and(|now| now.namespace != dataset.namespace) {
-                return Err(Error::SchemaChanged { dataset: dataset.name.clone() });
-            }
+        let is_of_another = |now: &Arc<Dataset>| now.namespace != dataset.namespace;
+        if loaded.how() == How::StaleOnError && self.catalog().get(&dataset.name).is_ok_and(is_of_another) {
+            return Err(Error::SchemaChanged { dataset: dataset.name.clone() });
         }
         match self.verify(dataset).await? {
             Verified::Unchanged => Ok(Settled::As(from)),

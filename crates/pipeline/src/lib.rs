@@ -32,6 +32,7 @@ mod loads;
 mod policy;
 pub mod query;
 mod registry;
+mod relist;
 mod scan;
 mod table;
 mod table_format;

@@ -135,15 +135,40 @@ impl Registry {
             to_ask.into_iter().map(begin).collect()
         };
         for (handle, number) in to_ask {
-            let this = Arc::downgrade(self);
-            let name = format!("ask-{}", handle.name);
-            let asking =
-                std::thread::Builder::new().name(name).spawn(move || ask_until_answered(&this, &handle, number));
-            if let Err(error) = asking {
-                tracing::error!(error = %error, "failed to start a thread: {error}");
-            }
+            self.start(handle, number);
         }
         Asking(Arc::clone(self))
+    }
+
+    /// Asks a source that serves what it offers now; meanwhile it serves what it offered before.
+    pub(crate) fn ask_again(self: &Arc<Self>, handle: &SourceHandle) {
+        let wanted = {
+            let mut known = self.known.lock();
+            let wanted = known.wanted.iter().find(|wanted| wanted.is_same(handle)).cloned();
+            wanted.map(|handle| (known.begin_ask(&handle), handle))
+        };
+        if let Some((number, handle)) = wanted {
+            self.start(handle, number);
+        }
+    }
+
+    fn start(self: &Arc<Self>, handle: SourceHandle, number: u64) {
+        let this = Arc::downgrade(self);
+        let name = format!("ask-{}", handle.name);
+        let asking = std::thread::Builder::new().name(name).spawn(move || ask_until_answered(&this, &handle, number));
+        if let Err(error) = asking {
+            tracing::error!(error = %error, "failed to start a thread: {error}");
+        }
+    }
+
+    /// The sources that serve, with what each offers.
+    pub(crate) fn serving(&self) -> Vec<(SourceHandle, Offers)> {
+        self.known.lock().serving.clone()
+    }
+
+    /// How often a source is asked for its list.
+    pub(crate) fn check_interval(&self, handle: &SourceHandle) -> Duration {
+        handle.policy.check_interval.unwrap_or(self.policies.base.check_interval)
     }
 
     /// The source has answered, well or not, whoever asked.

@@ -14,7 +14,10 @@ use pipeline::{
     Answer, AnswerFrom, Ask, CallOptions, DataPipeline, DirectFetch, Error, Mode, PipelineOptions, Policy,
     PolicyOverrides, SourceHandle,
 };
-use plugin_sdk::{Context, DataSource, Dataset, ErrorCode, Scan, ScanRequest, SourceError};
+use plugin_sdk::{Context, DataSource, Dataset, ErrorCode, Fingerprint, Scan, ScanRequest, SourceError};
+
+mod changes;
+mod staleness;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,6 +30,10 @@ struct Source {
     failure: Mutex<Option<SourceError>>,
     scans: AtomicUsize,
     seen: Mutex<Vec<ScanRequest>>,
+    /// What it says of its data; nothing, if that is empty.
+    fingerprint: Mutex<Result<Vec<u8>, SourceError>>,
+    fingerprints: AtomicUsize,
+    offers: Mutex<Vec<&'static str>>,
 }
 
 impl Source {
@@ -37,7 +44,16 @@ impl Source {
             failure: Mutex::default(),
             scans: AtomicUsize::new(0),
             seen: Mutex::default(),
+            fingerprint: Mutex::new(Ok(Vec::new())),
+            fingerprints: AtomicUsize::new(0),
+            offers: Mutex::new(vec!["t"]),
         })
+    }
+
+    /// Other rows, and a fingerprint that says so.
+    fn change(&self, rows: Rows, fingerprint: &str) {
+        *self.rows.lock() = rows;
+        *self.fingerprint.lock() = Ok(fingerprint.into());
     }
 
     fn scans(&self) -> usize {
@@ -50,7 +66,12 @@ struct Handle(Arc<Source>);
 
 impl DataSource for Handle {
     fn datasets(&self, _: &Context) -> plugin_sdk::Result<Vec<Dataset>> {
-        Ok(vec![Dataset::new("t", "a table")])
+        Ok(self.0.offers.lock().iter().map(|name| Dataset::new(*name, "a table")).collect())
+    }
+
+    fn fingerprint(&self, _: &Context, _: &str) -> plugin_sdk::Result<Fingerprint> {
+        self.0.fingerprints.fetch_add(1, Ordering::SeqCst);
+        self.0.fingerprint.lock().clone().map(|bytes| Fingerprint::new(&bytes).expect("a short one"))
     }
 
     fn schema(&self, _: &Context, _: &str) -> plugin_sdk::Result<SchemaRef> {
@@ -124,6 +145,15 @@ fn years(answer: &Answer) -> Vec<i64> {
 }
 
 const ROWS: [(i64, &str); 4] = [(2018, "EU"), (2020, "US"), (2022, "EU"), (2024, "US")];
+
+/// Lets time pass until this is so. What never becomes so fails the test instead of hanging it.
+async fn until(what: &str, so: impl AsyncFn() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !so().await {
+        assert!(std::time::Instant::now() < deadline, "{what}: it never became so");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 fn mode(mode: Mode) -> PolicyOverrides {
     PolicyOverrides { mode: Some(mode), ..PolicyOverrides::default() }
