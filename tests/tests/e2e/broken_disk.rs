@@ -4,13 +4,14 @@
 use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 use tests::cache_status::CacheStatus;
 use tests::control::Control;
 use tests::poll::{PATIENCE, until, until_true};
 use tests::rng::Rng;
-use tests::{Server, Stopped};
+use tests::{Server, Stopped, artifacts};
 
 use crate::cache_admin::until_on_disk;
 use crate::restart_from_disk::{controlled, versions};
@@ -139,6 +140,28 @@ fn a_damaged_record_is_found_by_verify_and_missed_by_requests() {
     let server = down.start();
     let answer = server.get_with(&path, &[("accept-encoding", "identity")]).expect(200);
     assert_eq!(answer.body, right.body);
+}
+
+#[test]
+fn a_cache_that_another_server_holds_is_refused_and_that_one_goes_on() {
+    let control = Control::new("t");
+    let server = controlled(&[(&control, "")], "");
+    let path = control.rows("limit=5");
+    server.get(&path).expect(200);
+    let home = tempfile::tempdir().expect("a folder");
+    let output = Command::new(artifacts::larder())
+        .args(["serve", "--listen", "127.0.0.1:0", "--home"])
+        .arg(home.path())
+        .env_clear()
+        .env("LARDER_CACHE_DIR", server.home().join("cache"))
+        .current_dir(home.path())
+        .output()
+        .expect("the binary runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("another"), "{}: {said}", output.status);
+    until_on_disk(&server, 2);
+    let server = server.stop().start();
+    CacheStatus::expect(&server.get(&path).expect(200), "disk");
 }
 
 /// Starts a server whose cache cannot be written; it must serve from memory and say so.

@@ -95,6 +95,24 @@ fn touch_is_answered_with_what_was_found() {
 }
 
 #[test]
+fn a_dataset_tells_when_it_was_checked_and_what_was_found() {
+    let control = Control::new("t");
+    let server = controlled(&[(&control, "check_interval = \"0s\"\ntags = [\"nightly\"]")], "");
+    let told = || {
+        touch(&server, "t").expect(200);
+        let dataset = server.get("/api/v1/datasets/t").expect(200).json();
+        assert_eq!(dataset["tags"], serde_json::json!(["nightly"]), "{dataset:#}");
+        assert!(dataset["last_checked_at"].is_string(), "{dataset:#}");
+        dataset["fingerprint"].as_str().expect("a fingerprint").to_owned()
+    };
+    let first = told();
+    assert!(!first.is_empty() && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
+    assert_eq!(told(), first);
+    control.set_version(2);
+    assert_ne!(told(), first);
+}
+
+#[test]
 fn a_touch_that_reaches_nobody_drops_nothing() {
     let control = Control::new("t");
     let server = controlled(&[(&control, "check_interval = \"0s\"")], "");
