@@ -63,7 +63,7 @@ pub struct Config {
     pub tables_max_bytes: u64,
     /// Memory for bodies.
     pub bodies_max_bytes: u64,
-    /// Whether the cache is kept on disk as well.
+    /// Whether there is a cache on disk: the policy says so, or that of a dataset.
     pub persist: bool,
     /// Where the cache on disk is.
     pub cache_dir: PathBuf,
@@ -123,6 +123,7 @@ impl Config {
                 });
             }
         }
+        let policy = policy(layers, tables_max_bytes)?;
         Ok(Self {
             listen,
             plugins,
@@ -142,7 +143,7 @@ impl Config {
             max_connections: above_zero(layers, "max_connections")? as usize,
             tables_max_bytes,
             bodies_max_bytes: layers.bytes("bodies_max_bytes")?,
-            persist: layers.parse("persist", "true or false")?,
+            persist: policy.persist || layers.datasets.values().any(|dataset| dataset.persist == Some(true)),
             cache_dir: match layers.text("cache_dir") {
                 "" => home.join("cache"),
                 given => PathBuf::from(given),
@@ -150,7 +151,7 @@ impl Config {
             disk_max_bytes: layers.bytes("disk_max_bytes")?,
             compression: layers.parse("compression", "zstd, gzip or none")?,
             refresh_workers: above_zero(layers, "refresh_workers")? as usize,
-            policy: policy(layers, tables_max_bytes)?,
+            policy,
             datasets: layers.datasets.clone(),
             concurrent_scans: above_zero(layers, "concurrent_scans")? as usize,
             request_timeout: layers.duration("request_timeout")?,
@@ -179,7 +180,14 @@ fn policy(layers: &Layers, tables_max_bytes: u64) -> Result<Policy, ConfigError>
         load_timeout: layers.duration("load_timeout")?,
         max_bytes,
         mode,
-        ..Policy::DEFAULT
+        persist: layers.parse("persist", "true or false")?,
+        stale_while_revalidate: layers.duration_or_zero("stale_while_revalidate")?,
+        stale_if_error: layers.duration_or_zero("stale_if_error")?,
+        check_interval: layers.duration_or_zero("check_interval")?,
+        client_max_age: match layers.text("client_max_age") {
+            "" => None,
+            _ => Some(layers.duration_or_zero("client_max_age")?),
+        },
     })
 }
 
@@ -245,6 +253,26 @@ mod tests {
     }
 
     #[test]
+    fn one_dataset_that_is_to_persist_is_enough_for_a_cache_on_disk() {
+        let resolve = |file: &str| Config::resolve(&layers(file, &[], &[]).unwrap()).unwrap().persist;
+        assert!(resolve(""));
+        assert!(!resolve("persist = false"));
+        assert!(resolve("persist = false\n[datasets.sales]\npersist = true"));
+        assert!(!resolve("persist = false\n[datasets.sales]\npersist = false"));
+    }
+
+    #[test]
+    fn old_data_may_be_served_for_no_time_at_all() {
+        let config = Config::resolve(&layers("", &[], &[]).unwrap()).unwrap();
+        assert_eq!(config.policy.stale_while_revalidate, Duration::ZERO);
+        assert_eq!((config.policy.stale_if_error, config.policy.client_max_age), (Duration::from_secs(3600), None));
+        let flags = [("stale_if_error", "0s"), ("check_interval", "0s"), ("client_max_age", "0s")];
+        let config = Config::resolve(&layers("", &[], &flags).unwrap()).unwrap();
+        assert_eq!((config.policy.stale_if_error, config.policy.check_interval), (Duration::ZERO, Duration::ZERO));
+        assert_eq!(config.policy.client_max_age, Some(Duration::ZERO));
+    }
+
+    #[test]
     fn a_dataset_may_have_a_policy_in_the_file() {
         let layers = layers("[datasets.sales]\nttl = \"5s\"\nmode = \"query\"", &[], &[]).unwrap();
         let config = Config::resolve(&layers).unwrap();
@@ -271,6 +299,7 @@ mod tests {
         check_error("[datasets.t]\nttl = \"5s\"\nmood = 1", &[], "[datasets.t]");
         check_error("compression = \"lz4\"", &[], "configure compression = 'lz4' (file): expected zstd, gzip or none");
         check_error("", &[("persist", "yes")], "configure persist = 'yes' (flag): expected true or false");
+        check_error("stale_if_error = \"a while\"", &[], "expected a duration such as 0s");
         check_error("disk_max_bytes = 0", &[], "configure disk_max_bytes = '0' (file): expected a size above zero");
         check_error("refresh_workers = 0", &[], "expected a number above zero");
         check_error("ttl = ", &[], "parse the configuration file");

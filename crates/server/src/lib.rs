@@ -7,8 +7,10 @@
 
 pub mod cli;
 pub mod config;
+pub mod disk;
 mod home;
 pub mod http;
+pub mod invalidation;
 pub mod openapi;
 pub mod problem;
 mod sources;

@@ -4,6 +4,8 @@
 //! `code` is stable and meant for programs, `detail` for people, `hint` says what to do. Internal
 //! causes go to the log under the request id and never into the document.
 
+mod cache;
+
 use std::fmt;
 
 use actix_web::http::StatusCode;
@@ -317,6 +319,7 @@ impl From<Error> for Problem {
             Error::Timeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
                 .hint("the load may still be under way: try again; raise request_timeout, or load_timeout in the dataset's policy")
                 .retry_after(5),
+            Error::NotDurable(not_durable) => Self::invalidation_not_durable(not_durable),
             Error::Encode(encode) => Self::new(StatusCode::NOT_ACCEPTABLE, "not_encodable", encode.to_string())
                 .hint("select fewer columns, or ask for format=arrow, which carries every type"),
             _ => Self::internal(&error),

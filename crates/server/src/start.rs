@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cache_core::{Cache, Stamps};
+use cache_core::Cache;
 use pipeline::query::{Limits, Rules};
 use pipeline::{Ask, DataPipeline, DirectFetch, PipelineOptions};
 use plugin_host::{Exposure, HostOptions, PluginHost};
 
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::home::Home;
+use crate::http::body_layout::BodyLayout;
 use crate::http::hosts::Hosts;
 use crate::http::rows::FORMAT;
 use crate::sources;
@@ -39,7 +41,8 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         .with_context(|| format!("use the plugin folder '{}'", config.plugins.display()))?;
     // Workers have a working directory of their own, so what they are told must not depend on it.
     config.data = std::path::absolute(&config.data).context("find the data folder")?;
-    let stamps = Arc::new(Stamps::new());
+    let disk = Disk::open(&config)?;
+    let stamps = Arc::new(disk.stamps());
     let pipeline = DataPipeline::new(PipelineOptions {
         policy: config.policy,
         datasets: config.datasets.clone(),
@@ -51,21 +54,24 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         },
         describe_timeout: DESCRIBE_TIMEOUT,
         stamps: Arc::clone(&stamps),
-        tier: None,
-        compression: cache_core::Codec::default(),
-        refresh_workers: 4,
+        tier: disk.bytes(),
+        compression: config.compression,
+        refresh_workers: config.refresh_workers,
         runtime: None,
         fetch: Arc::new(DirectFetch::new(config.concurrent_scans, SCANS_PER_SOURCE)),
     })
     .context("size the cache of tables")?;
-    let bodies = Cache::builder("bodies")
+    let mut bodies = Cache::builder("bodies")
         .max_bytes(config.bodies_max_bytes)
         .max_entries(1_000_000)
         .ttl(config.policy.ttl)
         .load_timeout(config.policy.load_timeout)
-        .stamps(stamps)
-        .build()
-        .context("size the cache of bodies")?;
+        .refresh_workers(config.refresh_workers)
+        .stamps(stamps);
+    if let Some(tier) = disk.bytes() {
+        bodies = bodies.persist(BodyLayout).tier(tier).compression(config.compression);
+    }
+    let bodies = bodies.build().context("size the cache of bodies")?;
     let exposure = if address.ip().is_loopback() { Exposure::Loopback } else { Exposure::Network };
     let defaults = HashMap::from([("files".to_owned(), serde_json::json!({ "root": config.data }))]);
     let options = HostOptions {
@@ -76,7 +82,7 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
     };
     let plugins = PluginHost::new(options).context("start the plugin host")?;
     let hosts = Hosts::new(address, &config.allowed_hosts);
-    Ok(Arc::new(AppState::new(config, hosts, pipeline, bodies, Arc::new(plugins))))
+    Ok(Arc::new(AppState::new(config, hosts, pipeline, bodies, disk, Arc::new(plugins))))
 }
 
 fn check_policy(table: &toml::Table) -> Result<(), String> {

@@ -10,6 +10,7 @@ use pipeline::{CallOptions, DataPipeline};
 use plugin_host::PluginHost;
 
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::http::body::Body;
 use crate::http::hosts::Hosts;
 use crate::http::memo::Memo;
@@ -23,6 +24,8 @@ pub struct AppState {
     pub pipeline: DataPipeline,
     /// Encoded, compressed results.
     pub bodies: Cache<Arc<Body>>,
+    /// The disk tier of both caches.
+    pub disk: Disk,
     /// Requests that were understood before.
     pub memo: Memo,
     /// The plugins.
@@ -43,12 +46,14 @@ impl AppState {
         hosts: Hosts,
         pipeline: DataPipeline,
         bodies: Cache<Arc<Body>>,
+        disk: Disk,
         plugins: Arc<PluginHost>,
     ) -> Self {
         Self {
             config,
             pipeline,
             bodies,
+            disk,
             memo: Memo::new(),
             plugins,
             openapi: LiveDocument::new(),
@@ -70,7 +75,9 @@ impl AppState {
 
     /// Options for calls that serve the request of this id.
     pub fn call(&self, request_id: &Arc<str>) -> CallOptions {
-        let deadline = Some(Instant::now() + self.config.request_timeout);
-        CallOptions { deadline, ..CallOptions::new(Arc::clone(request_id)) }
+        CallOptions {
+            deadline: Some(Instant::now() + self.config.request_timeout),
+            ..CallOptions::new(Arc::clone(request_id))
+        }
     }
 }

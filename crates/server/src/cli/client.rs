@@ -1,5 +1,6 @@
 //! Talking to a running server.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,11 +14,18 @@ use crate::home;
 pub(super) struct Client {
     agent: ureq::Agent,
     url: String,
+    /// What else can be done when there is no server.
+    advice: &'static str,
 }
 
 impl Client {
     /// The server that `--url`, `LARDER_URL` or the home folder names.
     pub(super) fn new(args: &ArgMatches) -> anyhow::Result<Self> {
+        Self::with_advice(args, "")
+    }
+
+    /// As [`new`](Self::new), with `advice` for whoever has no server.
+    pub(super) fn with_advice(args: &ArgMatches, advice: &'static str) -> anyhow::Result<Self> {
         let given = args.get_one::<String>("url").cloned().or_else(|| std::env::var("LARDER_URL").ok());
         let url = match given {
             Some(url) => url,
@@ -25,7 +33,7 @@ impl Client {
                 let layers = super::layers(args)?;
                 let home = layers.text("home");
                 home::announced_url(Path::new(home)).ok_or_else(|| {
-                    anyhow!("find a running server in the home '{home}': start one with `larder serve`, or name it with --url")
+                    anyhow!("find a running server in the home '{home}': start one with `larder serve`, or name it with --url{advice}")
                 })?
             }
         };
@@ -34,7 +42,7 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(5)))
             .build()
             .into();
-        Ok(Self { agent, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { agent, url: url.trim_end_matches('/').to_owned(), advice })
     }
 
     /// The body of a successful GET.
@@ -42,12 +50,34 @@ impl Client {
     /// # Errors
     /// The server cannot be reached, or answers with a problem, which is then told with its hint.
     pub(super) fn get(&self, path: &str, accept: &str) -> anyhow::Result<Vec<u8>> {
-        let url = format!("{}{path}", self.url);
-        let request = self.agent.get(&url).header("accept", accept);
-        let mut response = request.call().with_context(|| format!("reach the server at {}", self.url))?;
+        self.send("GET", path, accept, None)
+    }
+
+    /// The document that a request is answered with.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(super) fn json(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+        let answer = self.send(method, path, "application/json", body)?;
+        serde_json::from_slice(&answer).context("read the answer")
+    }
+
+    fn send(&self, method: &str, path: &str, accept: &str, body: Option<&Value>) -> anyhow::Result<Vec<u8>> {
+        let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let request = request.header("accept", accept);
+        let unreachable = || format!("reach the server at {}{}", self.url, self.advice);
+        let mut response = match body {
+            Some(body) => {
+                let request = request.header("content-type", "application/json");
+                let request = request.body(serde_json::to_vec(body)?).context("make the request")?;
+                self.agent.run(request).with_context(unreachable)?
+            }
+            None => self.agent.run(request.body(()).context("make the request")?).with_context(unreachable)?,
+        };
         let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec().context("read the answer")?;
         if !response.status().is_success() {
-            bail!("get {path}: {}", problem(response.status().as_u16(), &body));
+            let method = method.to_ascii_lowercase();
+            bail!("{method} {path}: {}", problem(response.status().as_u16(), &body));
         }
         Ok(body)
     }
@@ -61,4 +91,35 @@ fn problem(status: u16, body: &[u8]) -> String {
     let parameter = text("parameter").map(|p| format!(" (parameter {p})")).unwrap_or_default();
     let hint = text("hint").map(|h| format!("; {h}")).unwrap_or_default();
     format!("{detail}{parameter}{hint}")
+}
+
+/// `text` with what may not stand in a URL, and the bytes of `also`, percent-encoded. What is
+/// encoded already stays.
+pub(super) fn in_url(text: &str, also: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let unsafe_byte =
+            !byte.is_ascii_graphic() || br#""<>\^`{|}"#.contains(&byte) || also.as_bytes().contains(&byte);
+        if unsafe_byte {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        } else {
+            out.push(char::from(byte));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_not_stand_in_a_url_is_encoded_once() {
+        assert_eq!(in_url("a=eq.x y&b=in.(1,2)", "#"), "a=eq.x%20y&b=in.(1,2)");
+        assert_eq!(in_url("a=eq.\"é\"", "#"), "a=eq.%22%C3%A9%22");
+        assert_eq!(in_url("a=eq.50%25", "#"), "a=eq.50%25");
+        assert_eq!(in_url("../x?", "/?#&"), "..%2Fx%3F");
+        assert_eq!(in_url("sales/json+zstd?a=eq.%20", "%+&#"), "sales/json%2Bzstd?a=eq.%2520");
+    }
 }

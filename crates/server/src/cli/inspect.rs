@@ -72,18 +72,29 @@ pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
             "cache_dir" => config.cache_dir.display().to_string(),
             "workers" => config.workers.to_string(),
             "max_bytes" => ByteSize(config.policy.max_bytes).to_string(),
+            "client_max_age" if text.is_empty() => humantime::format_duration(config.policy.ttl).to_string(),
             _ if text.is_empty() => "-".to_owned(),
             _ => text.to_owned(),
         };
-        writeln!(out, "{:<18} {value:<24} {:<12} {}", setting.name, origin.to_string(), setting.help)?;
+        writeln!(out, "{:<22} {value:<24} {:<12} {}", setting.name, origin.to_string(), setting.help)?;
     }
     for (dataset, policy) in &config.datasets {
         let ttl = policy.ttl.map(|ttl| format!("ttl={} ", humantime::format_duration(ttl)));
         let timeout = policy.load_timeout.map(|t| format!("load_timeout={} ", humantime::format_duration(t)));
         let bytes = policy.max_bytes.map(|size| format!("max_bytes={size} "));
-        let mode = policy.mode.map(|mode| format!("mode={}", mode.name()));
-        let parts: String = [ttl, timeout, bytes, mode].into_iter().flatten().collect();
-        writeln!(out, "{:<43} file         {}", format!("datasets.{dataset}"), parts.trim_end())?;
+        let mode = policy.mode.map(|mode| format!("mode={} ", mode.name()));
+        let persist = policy.persist.map(|persist| format!("persist={persist} "));
+        let windows = [
+            ("stale_while_revalidate", policy.stale_while_revalidate),
+            ("stale_if_error", policy.stale_if_error),
+            ("check_interval", policy.check_interval),
+            ("client_max_age", policy.client_max_age),
+        ];
+        let windows = windows.map(|(name, time)| Some(format!("{name}={} ", humantime::format_duration(time?))));
+        let tags = policy.tags.as_ref().map(|tags| format!("tags={}", tags.join(",")));
+        let parts = [ttl, timeout, bytes, mode, persist].into_iter().chain(windows).chain([tags]);
+        let parts: String = parts.flatten().collect();
+        writeln!(out, "{:<47} file         {}", format!("datasets.{dataset}"), parts.trim_end())?;
     }
     Ok(())
 }

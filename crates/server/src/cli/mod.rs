@@ -1,6 +1,8 @@
 //! The command line: `larder serve` and the small client commands beside it.
 
+mod cache;
 mod client;
+mod columns;
 mod inspect;
 mod query;
 mod serve;
@@ -21,6 +23,7 @@ Examples:
   larder serve --listen 127.0.0.1:9000 --plugins ./plugins
   larder query sector_analysis 'adoption_rate=gte.70&order=avg_roi.desc&limit=3'
   larder query sector_analysis 'select=sector,avg_roi' --format csv
+  larder cache stats                             what is kept, in memory and on disk
   larder plugins                                 what was found in the plugin folder
   larder config                                  the settings in force and where each came from
 
@@ -30,7 +33,12 @@ are served within two seconds.";
 const SERVE_HELP: &str = "\
 Settings are taken from larder.toml (or --config FILE), then from the environment (LARDER_<NAME>,
 such as LARDER_MAX_ROWS), then from these flags; the later wins. `larder config` shows the outcome.
-In the file, [datasets.NAME] sets ttl, load_timeout, max_bytes and mode of one dataset.";
+In the file, [datasets.NAME] sets ttl, load_timeout, max_bytes, mode, persist, stale_while_revalidate,
+stale_if_error, check_interval, client_max_age and tags of one dataset:
+
+  [datasets.sector_analysis]
+  ttl = \"15m\"
+  tags = [\"daily\"]";
 
 const QUERY_HELP: &str = "\
 PARAMS are those of the URL: column=operator.value, select, order, limit, offset, and=(..), or=(..).
@@ -46,6 +54,7 @@ pub fn main() -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("serve", args)) => serve::serve(args),
         Some(("query", args)) => query::query(args),
+        Some(("cache", args)) => cache::cache(args),
         Some(("plugins", args)) => inspect::plugins(args),
         Some(("openapi", args)) => inspect::openapi(args),
         Some(("config", args)) => inspect::config(args),
@@ -86,6 +95,7 @@ fn command() -> Command {
                         .help("Form of the answer [default: table on a terminal, else json]"),
                 ),
         )
+        .subcommand(cache::command())
         .subcommand(with_server(Command::new("plugins").about("Show the plugins and what was tried to load each")))
         .subcommand(
             with_server(Command::new("openapi").about("Print the OpenAPI document of the running server")).arg(

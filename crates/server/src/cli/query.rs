@@ -1,6 +1,5 @@
 //! `larder query`: rows of a dataset, on the terminal or into a pipe.
 
-use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
@@ -8,7 +7,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::util::pretty::pretty_format_batches;
 use clap::ArgMatches;
 
-use super::client::Client;
+use super::client::{Client, in_url};
 
 pub(super) fn query(args: &ArgMatches) -> anyhow::Result<()> {
     let dataset = args.get_one::<String>("dataset").map(String::as_str).unwrap_or_default();
@@ -39,34 +38,4 @@ pub(super) fn query(args: &ArgMatches) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// `text` with what may not stand in a URL, and the bytes of `also`, percent-encoded. What is
-/// encoded already stays.
-fn in_url(text: &str, also: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        let unsafe_byte =
-            !byte.is_ascii_graphic() || br#""<>\^`{|}"#.contains(&byte) || also.as_bytes().contains(&byte);
-        if unsafe_byte {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        } else {
-            out.push(char::from(byte));
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_may_not_stand_in_a_url_is_encoded_once() {
-        assert_eq!(in_url("a=eq.x y&b=in.(1,2)", "#"), "a=eq.x%20y&b=in.(1,2)");
-        assert_eq!(in_url("a=eq.\"é\"", "#"), "a=eq.%22%C3%A9%22");
-        assert_eq!(in_url("a=eq.50%25", "#"), "a=eq.50%25");
-        assert_eq!(in_url("../x?", "/?#&"), "..%2Fx%3F");
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
@@ -14,6 +14,7 @@ use tracing_subscriber::fmt::SubscriberBuilder;
 
 use crate::config::{Config, LogFormat};
 use crate::home::{Home, reachable};
+use crate::http::dto::DiskFigures;
 use crate::start;
 use crate::state::AppState;
 
@@ -24,6 +25,8 @@ macro_rules! say {
     }};
 }
 
+/// The time that the cache has to reach the disk, however long the last requests took.
+const LEAST_FLUSH: Duration = Duration::from_secs(2);
 /// How often the plugins are looked at while they start.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -43,6 +46,7 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
     let state = start::prepare(config, &home, address).context("start the server")?;
     actix_web::rt::System::new().block_on(async {
         let signals = signals().context("listen for signals")?;
+        state.pipeline.start_checks();
         let starting = {
             let state = Arc::clone(&state);
             std::thread::Builder::new().name("start".into()).spawn(move || {
@@ -55,12 +59,36 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
             })
         };
         let starting = starting.context("start a thread")?;
+        let stopping = Arc::new(OnceLock::new());
+        let told = Arc::clone(&stopping);
+        let signals = async move {
+            signals.await;
+            let _ = told.set(Instant::now());
+        };
         crate::run(listener, Arc::clone(&state), signals).await.context("serve")?;
         state.plugins.shutdown();
+        let since = stopping.get().map_or(Duration::ZERO, Instant::elapsed);
+        flush(&state, state.config.shutdown_timeout.saturating_sub(since).max(LEAST_FLUSH)).await;
         // The home is let go only now, after the last of its users.
         drop(starting.join().map_err(|_| anyhow!("start the plugins: the thread panicked"))?);
         Ok(())
     })
+}
+
+/// Brings what is cached to disk. What does not get there in time is loaded again one day.
+async fn flush(state: &AppState, patience: Duration) {
+    let (tables, bodies) = (state.pipeline.tables().clone(), state.bodies.clone());
+    let both = async {
+        tables.close().await?;
+        bodies.close().await
+    };
+    match actix_web::rt::time::timeout(patience, both).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(error = %error, "the cache on disk lacks what was stored last: {error}"),
+        Err(_) => {
+            tracing::warn!("the cache on disk lacks what was stored last: writing it took longer than the shutdown may")
+        }
+    }
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
@@ -129,5 +157,10 @@ fn greet(state: &AppState, address: std::net::SocketAddr) {
     say!("  documentation  {url}/docs");
     say!("  datasets       {url}/api/v1/datasets");
     say!("  plugin folder  {}", state.config.plugins.display());
+    match state.disk.figures(state.config.disk_max_bytes) {
+        Some(DiskFigures { degraded: Some(reason), .. }) => say!("  cache          in memory alone: {reason}"),
+        Some(disk) => say!("  cache          {} entries in {}", disk.entries, state.config.cache_dir.display()),
+        None => say!("  cache          in memory"),
+    }
     say!("listening on {url}");
 }

@@ -1,11 +1,21 @@
 //! The JSON that clients see. Domain types never go over the wire themselves.
 
+mod entry;
+mod figures;
+mod invalidation;
+mod report;
+
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
+
+pub use entry::{EntryDto, EntryList};
+pub use figures::{CacheFigures, CacheStats, DatasetUse, DiskFigures, MemoryFigures, WindowDto};
+pub use invalidation::{InvalidateBody, InvalidatedDto};
+pub use report::{CompactDto, VerifyDto};
 
 /// All datasets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,6 +92,12 @@ pub struct DatasetDetail {
     pub mode: String,
     /// How it is kept.
     pub policy: PolicyDto,
+    /// Names under which it can be invalidated together with others.
+    pub tags: Vec<String>,
+    /// When its source was last asked whether the data has changed, RFC 3339; null before the first time.
+    pub last_checked_at: Option<String>,
+    /// What the source said then: another token, other data. Null when it cannot tell.
+    pub fingerprint: Option<String>,
     /// Where to go from here.
     pub links: Links,
 }
@@ -147,6 +163,16 @@ pub struct PolicyDto {
     pub max_bytes: u64,
     /// `table`, `query` or `auto`.
     pub mode: String,
+    /// Whether it is kept on disk too.
+    pub persist: bool,
+    /// How long old data is served while it is loaded again.
+    pub stale_while_revalidate_seconds: f64,
+    /// How long old data is served when loading it again fails.
+    pub stale_if_error_seconds: f64,
+    /// How often the source is asked whether the data has changed; 0 for never.
+    pub check_interval_seconds: f64,
+    /// How long clients may keep an answer.
+    pub client_max_age_seconds: f64,
 }
 
 impl From<&pipeline::Policy> for PolicyDto {
@@ -156,6 +182,11 @@ impl From<&pipeline::Policy> for PolicyDto {
             load_timeout_seconds: policy.load_timeout.as_secs_f64(),
             max_bytes: policy.max_bytes,
             mode: policy.mode.name().to_owned(),
+            persist: policy.persist,
+            stale_while_revalidate_seconds: policy.stale_while_revalidate.as_secs_f64(),
+            stale_if_error_seconds: policy.stale_if_error.as_secs_f64(),
+            check_interval_seconds: policy.check_interval.as_secs_f64(),
+            client_max_age_seconds: policy.client_max_age.unwrap_or(policy.ttl).as_secs_f64(),
         }
     }
 }
@@ -196,6 +227,19 @@ pub struct RefreshDto {
     pub loaded_at: Option<String>,
     /// How long the refresh took.
     pub duration_ms: f64,
+}
+
+/// What a look at a source brought.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TouchDto {
+    /// The dataset.
+    pub name: String,
+    /// Whether its data changed; null when its source cannot tell.
+    pub changed: Option<bool>,
+    /// Whether what is kept of it was dropped.
+    pub invalidated: bool,
+    /// How long the look took.
+    pub checked_ms: f64,
 }
 
 /// All plugins.
@@ -267,48 +311,6 @@ impl From<plugin_host::PluginStatus> for PluginDto {
             last_error: status.last_error,
         }
     }
-}
-
-/// Figures of both caches.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CacheStats {
-    /// Tables and results.
-    pub tables: CacheFigures,
-    /// Encoded bodies.
-    pub bodies: CacheFigures,
-}
-
-/// Figures of one cache, since the start.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CacheFigures {
-    /// Entries held.
-    pub entries: u64,
-    /// Bytes held.
-    pub bytes: u64,
-    /// Bytes that may be held.
-    pub max_bytes: u64,
-    /// Look-ups that found a valid entry.
-    pub hits: u64,
-    /// Look-ups that did not.
-    pub misses: u64,
-    /// Hits of all look-ups; null before the first one.
-    pub hit_rate: Option<f64>,
-    /// Loads that brought a value.
-    pub loads: u64,
-    /// Loads that failed.
-    pub load_failures: u64,
-    /// Callers that shared somebody else's load.
-    pub joined: u64,
-    /// Seconds spent loading.
-    pub load_seconds: f64,
-    /// Entries that made room for others.
-    pub evictions: u64,
-    /// Entries found too old.
-    pub expirations: u64,
-    /// Entries found invalidated.
-    pub invalidations: u64,
-    /// Values that were too large to be kept.
-    pub refusals: u64,
 }
 
 /// Whether the server serves.

@@ -8,6 +8,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use actix_web::http::header::HeaderValue;
 use cache_core::Key;
 use pipeline::Dataset;
 use quick_cache::Equivalent;
@@ -38,6 +39,8 @@ pub struct Remembered {
     pub dataset: Arc<Dataset>,
     /// The body's key, at no version.
     pub key: Key,
+    /// How long clients may keep the answer.
+    pub cache_control: HeaderValue,
 }
 
 #[derive(PartialEq, Eq)]

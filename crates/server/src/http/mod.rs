@@ -3,8 +3,11 @@
 
 pub mod body;
 pub mod body_layout;
+pub mod cache_headers;
 pub mod dto;
+pub mod entries;
 pub mod entry_key;
+pub mod figures;
 pub mod guard;
 pub mod handlers;
 pub mod hosts;

@@ -36,9 +36,20 @@ pub fn create_app(
         .service(read("/api/v1/datasets/{name}/rows", web::route().to(datasets::rows)))
         .service(write("/api/v1/datasets/{name}/query", web::post().to(datasets::query)))
         .service(write("/api/v1/datasets/{name}/refresh", web::post().to(datasets::refresh)))
+        .service(write("/api/v1/datasets/{name}/touch", web::post().to(datasets::touch)))
         .service(read("/api/v1/plugins", web::route().to(plugins::list)))
         .service(write("/api/v1/plugins/reload", web::post().to(plugins::reload)))
+        .service(drop("/api/v1/cache", web::delete().to(cache::clear)))
         .service(read("/api/v1/cache/stats", web::route().to(cache::stats)))
+        .service(read("/api/v1/cache/entries", web::route().to(cache::list)))
+        .service(
+            read("/api/v1/cache/entries/{key:.*}", web::route().to(cache::show))
+                .route(web::delete().to(cache::remove))
+                .default_service(refuse("GET, HEAD, DELETE")),
+        )
+        .service(write("/api/v1/cache/invalidate", web::post().to(cache::invalidate)))
+        .service(write("/api/v1/cache/verify", web::post().to(cache::verify)))
+        .service(write("/api/v1/cache/compact", web::post().to(cache::compact)))
         .service(read("/livez", web::route().to(health::live)))
         .service(read("/readyz", web::route().to(health::ready)))
         .service(read("/openapi.json", web::route().to(docs::openapi)))
@@ -58,6 +69,11 @@ fn read(path: &str, route: Route) -> Resource {
 /// A resource that is written to: POST, anything else is 405.
 fn write(path: &str, post: Route) -> Resource {
     web::resource(path).route(post).default_service(refuse("POST"))
+}
+
+/// A resource that can only be dropped: DELETE, anything else is 405.
+fn drop(path: &str, delete: Route) -> Resource {
+    web::resource(path).route(delete).default_service(refuse("DELETE"))
 }
 
 fn refuse(allow: &'static str) -> Route {

@@ -1,5 +1,6 @@
 //! A query's rows over HTTP: the hit that needs no parsing, the miss, and the answer that both give.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +9,16 @@ use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
-use cache_core::{Hit, How, Item, Key, LoadError, LoadOptions, Stored};
+use cache_core::{Hit, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stale, Stored};
 use pipeline::format::Format;
 use pipeline::query::{
     BoundQuery,
     dashboard::{self, Strictness},
 };
-use pipeline::{Answer, AnswerFrom, CallOptions, Dataset, Error, compute};
+use pipeline::{Answer, AnswerFrom, CallOptions, Dataset, Error, Prepared, Verified, compute};
 
 use super::body::Body;
+use super::cache_headers::{self, Detail};
 use super::dto::QueryBody;
 use super::memo::{Asked, Remembered};
 use super::negotiate::{self, Coding};
@@ -25,9 +27,6 @@ use crate::state::AppState;
 
 /// RFC 9211.
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-/// A client may keep the answer but asks each time whether it still holds: after a refresh it must not
-/// be shown what was there before, and a 304 costs next to nothing.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const VARY: HeaderValue = HeaderValue::from_static("accept, accept-encoding");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 /// The parameter of a rows request that is not part of the query.
@@ -79,7 +78,8 @@ pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
     }
     let remembered = state.memo.get(&asked(target, &head.headers), state.pipeline.generation())?;
     let hit = state.bodies.get(&remembered.key.at_version(remembered.dataset.version()))?;
-    Some(respond(&hit, HeaderValue::from_static("larder; hit"), &head.headers))
+    let status = cache_headers::hit(hit.freshness_ms(), Detail::Memory);
+    Some(respond(&hit, status, remembered.cache_control.clone(), &head.headers))
 }
 
 /// The answer to any request for rows.
@@ -92,13 +92,16 @@ pub async fn answer(
     call: &CallOptions,
 ) -> Result<HttpResponse, Problem> {
     let once = async || -> Result<HttpResponse, Problem> {
-        let wanted = read(state, name, params, headers)?;
+        let wanted = Arc::new(read(state, name, params, headers)?);
         let key = wanted.key();
-        let remembered =
-            Remembered { generation: wanted.generation, dataset: wanted.dataset.clone(), key: key.clone() };
-        state.memo.insert(&asked(target, headers), remembered);
-        let (hit, status) = load(state, wanted, &key, call).await?;
-        Ok(respond(&hit, status, headers))
+        let found = load(state, &wanted, &key, call).await?;
+        let cache_control = cache_headers::control(&wanted.dataset.policy);
+        if found.lasting {
+            let (generation, dataset) = (wanted.generation, Arc::clone(&wanted.dataset));
+            let remembered = Remembered { generation, dataset, key, cache_control: cache_control.clone() };
+            state.memo.insert(&asked(target, headers), remembered);
+        }
+        Ok(respond(&found.hit, found.status, cache_control, headers))
     };
     match once().await {
         // The catalog has the new schema already: the query is bound to it once more.
@@ -129,9 +132,9 @@ pub async fn answer_filters(
         let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING));
         let generation = catalog.generation;
         let wanted = Wanted { dataset, generation, query, format: Format::Json, coding, ignored: Some(ignored) };
-        let key = wanted.key();
-        let (hit, status) = load(state, wanted, &key, call).await?;
-        Ok(respond(&hit, status, headers))
+        let (key, cache_control) = (wanted.key(), cache_headers::control(&wanted.dataset.policy));
+        let found = load(state, &Arc::new(wanted), &key, call).await?;
+        Ok(respond(&found.hit, found.status, cache_control, headers))
     };
     match once().await {
         Err(problem) if problem.is_schema_change() => once().await,
@@ -172,48 +175,88 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// A body that was found or made.
+struct Found {
+    hit: Hit<Arc<Body>>,
+    status: HeaderValue,
+    /// Whether it may be served without a further look for as long as it is fresh and valid. A body from before a restart
+    /// is not, until its source has said that the data is still the same.
+    lasting: bool,
+}
+
 /// The body from its cache, or made of the dataset's table: once for all who wait.
-async fn load(
-    state: &AppState,
-    wanted: Wanted,
-    key: &Key,
-    call: &CallOptions,
-) -> Result<(Hit<Arc<Body>>, HeaderValue), Problem> {
-    let dataset = Arc::clone(&wanted.dataset);
-    let prepared = state.pipeline.prepare(&dataset, call).await?;
-    let key = key.at_version(prepared.version());
-    let options = LoadOptions {
-        ttl: Some(dataset.policy.ttl),
-        timeout: Some(dataset.policy.load_timeout + Duration::from_secs(1)),
+async fn load(state: &AppState, wanted: &Arc<Wanted>, key: &Key, call: &CallOptions) -> Result<Found, Problem> {
+    let dataset = &wanted.dataset;
+    loop {
+        let prepared = state.pipeline.prepare(dataset, call).await?;
+        let (key, table) = (key.at_version(prepared.version()), prepared.from());
+        let options = options(dataset, table, call);
+        let load = loader(state, prepared, Arc::clone(wanted), call);
+        let loaded = state.bodies.try_get_or_load(&key, options, load).await;
+        let loaded = loaded.map_err(|error| load_problem(dataset, error))?;
+        let was_there = !matches!(loaded.how(), How::Led | How::Joined);
+        let lasting = match table {
+            Some(table) => table != AnswerFrom::Stale,
+            // No table was looked at that would have told whether the data has changed since the body was stored.
+            None if was_there => match state.pipeline.verify(dataset).await? {
+                Verified::Unchanged => true,
+                Verified::Changed => continue,
+                Verified::Unanswered => false,
+            },
+            None => loaded.value().made_from() != AnswerFrom::Stale,
+        };
+        return Ok(Found { hit: loaded.hit().clone(), status: cache_status(&loaded, table), lasting });
+    }
+}
+
+/// How a body is looked up and kept, of a dataset whose table was come by so, if it is kept whole.
+fn options(dataset: &Dataset, table: Option<AnswerFrom>, call: &CallOptions) -> LoadOptions {
+    let policy = &dataset.policy;
+    LoadOptions {
+        ttl: Some(policy.ttl),
+        timeout: Some(policy.load_timeout + Duration::from_secs(1)),
         deadline: call.deadline,
-        ..LoadOptions::default()
-    };
+        stale_while_revalidate: Some(policy.stale_while_revalidate),
+        stale_if_error: Some(policy.stale_if_error),
+        // A body of a table is as good as the table, which was looked at a moment ago.
+        stale: if table.is_some() { Stale::Accept } else { Stale::Refresh },
+        persist: Some(policy.persist),
+    }
+}
+
+/// Makes a body: the answer to its query, encoded and compressed.
+fn loader(
+    state: &AppState,
+    prepared: Prepared,
+    wanted: Arc<Wanted>,
+    call: &CallOptions,
+) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + use<> {
     let pipeline = state.pipeline.clone();
     // The load is everybody's who waits for it: this caller's deadline is not in it.
     let call = CallOptions { deadline: None, ..call.clone() };
     let (max_rows, max_bytes) = (state.config.max_rows, state.config.max_answer_bytes);
-    let loaded = state.bodies.try_get_or_load(&key, options, move |_| async move {
-        let answer = pipeline.answer(&prepared, &wanted.query, &call).await?;
-        if answer.rows > max_rows {
-            return Err(Error::TooManyRows { rows: answer.rows, max_rows });
-        }
-        let origin = answer.origin;
-        let body = compute(answer.bytes, move || {
-            let bytes = wanted.encode(&answer, max_bytes)?;
-            Ok::<_, Error>(Body::new(bytes, wanted.format, wanted.coding, answer.from))
+    move |context| {
+        Box::pin(async move {
+            // What replaces a stale body is not made of a stale result.
+            let stale = if context.is_refresh() { Stale::Refuse } else { call.stale };
+            let answer = pipeline.answer(&prepared, &wanted.query, &CallOptions { stale, ..call }).await?;
+            if answer.rows > max_rows {
+                return Err(Error::TooManyRows { rows: answer.rows, max_rows });
+            }
+            let origin = answer.origin;
+            let tags: Vec<Arc<str>> = wanted.dataset.tags.to_vec();
+            let body = compute(answer.bytes, move || {
+                let bytes = wanted.encode(&answer, max_bytes)?;
+                Ok::<_, Error>(Body::new(bytes, wanted.format, wanted.coding, answer.from))
+            })
+            .await??;
+            let weight = body.weight();
+            Ok(Item::new(Arc::new(body), weight).with_origin(origin).with_tags(tags))
         })
-        .await??;
-        let weight = body.weight();
-        Ok::<_, Error>(Item::new(Arc::new(body), weight).with_origin(origin))
-    });
-    match loaded.await {
-        Ok(loaded) => {
-            let status = cache_status(loaded.how(), loaded.stored(), loaded.value().made_from());
-            Ok((loaded.hit().clone(), status))
-        }
-        Err(error) => Err(load_problem(&dataset, error)),
     }
 }
+
+type BoxedLoad = Pin<Box<dyn Future<Output = Result<Item<Arc<Body>>, Error>> + Send>>;
 
 fn load_problem(dataset: &Dataset, error: LoadError<Error>) -> Problem {
     let error = match error {
@@ -224,23 +267,29 @@ fn load_problem(dataset: &Dataset, error: LoadError<Error>) -> Problem {
     error.into()
 }
 
-/// RFC 9211: a hit is a body that was there; a miss says whether the data at least was.
-fn cache_status(how: How, stored: Stored, from: AnswerFrom) -> HeaderValue {
-    HeaderValue::from_static(match (how, stored == Stored::Yes, from) {
-        (How::Hit | How::Restored | How::Stale | How::StaleOnError, ..) => "larder; hit",
-        (How::Joined, ..) => "larder; fwd=miss; collapsed",
-        (How::Led, true, AnswerFrom::Cache | AnswerFrom::Disk | AnswerFrom::Stale | AnswerFrom::StaleOnError) => {
-            "larder; fwd=miss; stored; detail=table"
+/// How a body was come by, of a dataset whose table was come by so, if it is kept whole.
+fn cache_status(loaded: &Loaded<Arc<Body>>, table: Option<AnswerFrom>) -> HeaderValue {
+    let freshness_ms = loaded.hit().freshness_ms();
+    let made_from = loaded.value().made_from();
+    match loaded.how() {
+        How::StaleOnError => cache_headers::hit(freshness_ms, Detail::StaleIfError),
+        How::Hit | How::Stale | How::Restored if table == Some(AnswerFrom::StaleOnError) => {
+            cache_headers::hit(freshness_ms, Detail::StaleIfError)
         }
-        (How::Led, true, AnswerFrom::SharedLoad) => "larder; fwd=miss; stored; collapsed; detail=source",
-        (How::Led, true, AnswerFrom::Source) => "larder; fwd=miss; stored; detail=source",
-        (How::Led, false, AnswerFrom::Cache) => "larder; fwd=miss; detail=table",
-        (How::Led, false, _) => "larder; fwd=miss; detail=source",
-    })
+        How::Hit | How::Stale => cache_headers::hit(freshness_ms, Detail::Memory),
+        How::Restored => cache_headers::hit(freshness_ms, Detail::Disk),
+        How::Joined => cache_headers::joined(),
+        How::Led => cache_headers::miss(freshness_ms, loaded.stored() == Stored::Yes, made_from),
+    }
 }
 
 /// 200 with the body, or 304 when the client has it.
-fn respond(hit: &Hit<Arc<Body>>, cache_status: HeaderValue, request: &HeaderMap) -> HttpResponse {
+fn respond(
+    hit: &Hit<Arc<Body>>,
+    cache_status: HeaderValue,
+    cache_control: HeaderValue,
+    request: &HeaderMap,
+) -> HttpResponse {
     let body = hit.value();
     let known = request.get(header::IF_NONE_MATCH).is_some_and(|tags| body.matches(tags));
     let mut response = if known {
@@ -250,7 +299,7 @@ fn respond(hit: &Hit<Arc<Body>>, cache_status: HeaderValue, request: &HeaderMap)
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, body.etag.clone());
-    headers.insert(header::CACHE_CONTROL, REVALIDATE);
+    headers.insert(header::CACHE_CONTROL, cache_control);
     headers.insert(header::AGE, HeaderValue::from(hit.age().as_secs()));
     headers.insert(CACHE_STATUS, cache_status);
     headers.insert(header::VARY, VARY);

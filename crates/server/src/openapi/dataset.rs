@@ -106,6 +106,7 @@ fn responses(component: &str) -> Value {
             "headers": {
                 "ETag": { "description": "Validator of this representation", "schema": { "type": "string" } },
                 "Age": { "description": "Seconds since the data was read", "schema": { "type": "integer" } },
+                "Cache-Control": { "description": "How long a client may keep the answer", "schema": { "type": "string" } },
                 "Cache-Status": { "description": "How the answer was found, RFC 9211", "schema": { "type": "string" } },
             },
             "content": content,

@@ -5,16 +5,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use pipeline::{Dataset, TableInfo};
 
 use crate::http::dto::{
-    DatasetDetail, DatasetList, DatasetSummary, FieldDto, Links, QueryBody, RefreshDto, SchemaDto, SourceRef, rfc3339,
+    DatasetDetail, DatasetList, DatasetSummary, FieldDto, Links, QueryBody, RefreshDto, SchemaDto, SourceRef, TouchDto,
+    rfc3339,
 };
 use crate::http::rows;
 use crate::problem::Problem;
 use crate::state::AppState;
-
-/// A dataset is looked up only once the plugins were loaded for the first time.
-fn when_ready(state: &AppState) -> Result<(), Problem> {
-    if state.is_ready() { Ok(()) } else { Err(Problem::starting()) }
-}
 
 /// List the datasets
 #[utoipa::path(
@@ -25,7 +21,7 @@ fn when_ready(state: &AppState) -> Result<(), Problem> {
     responses((status = 200, description = "All datasets, by name", body = DatasetList))
 )]
 pub async fn list(state: Data<AppState>) -> Result<Json<DatasetList>, Problem> {
-    when_ready(&state)?;
+    super::when_ready(&state)?;
     let catalog = state.pipeline.catalog();
     let mut datasets: Vec<_> = catalog.datasets().map(|d| summary(d, state.pipeline.table_info(d))).collect();
     datasets.extend(catalog.broken().map(|broken| DatasetSummary {
@@ -70,12 +66,13 @@ fn summary(dataset: &Dataset, table: Option<TableInfo>) -> DatasetSummary {
     )
 )]
 pub async fn show(state: Data<AppState>, name: Path<String>) -> Result<Json<DatasetDetail>, Problem> {
-    when_ready(&state)?;
+    super::when_ready(&state)?;
     let catalog = state.pipeline.catalog();
     let dataset = catalog.get(&name)?;
     let table = state.pipeline.table_info(dataset);
     let plugin = state.plugins.statuses().into_iter().find(|status| *status.name == *dataset.source_name);
     let (plugin, version) = plugin.map(|p| (p.library, p.version)).unwrap_or_default();
+    let checked = dataset.checked();
     Ok(Json(DatasetDetail {
         name: dataset.name.to_string(),
         description: dataset.description.clone(),
@@ -87,8 +84,16 @@ pub async fn show(state: Data<AppState>, name: Path<String>) -> Result<Json<Data
         age_seconds: table.as_ref().map(|t| t.age.as_secs_f64()),
         mode: dataset.mode().name().to_owned(),
         policy: (&dataset.policy).into(),
+        tags: dataset.tags.iter().map(ToString::to_string).collect(),
+        last_checked_at: checked.as_ref().map(|checked| rfc3339(checked.at)),
+        fingerprint: checked.map(|checked| hex(checked.fingerprint.as_bytes())).filter(|text| !text.is_empty()),
         links: Links::of(&dataset.name),
     }))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Read rows
@@ -129,7 +134,7 @@ pub async fn show(state: Data<AppState>, name: Path<String>) -> Result<Json<Data
     )
 )]
 pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    when_ready(&state)?;
+    super::when_ready(&state)?;
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let call = state.call(&super::request_id(&request));
     rows::answer(&state, &name, target, request.query_string(), request.headers(), &call).await
@@ -160,7 +165,7 @@ pub async fn query(
     request: HttpRequest,
     body: Json<serde_json::Map<String, serde_json::Value>>,
 ) -> Result<HttpResponse, Problem> {
-    when_ready(&state)?;
+    super::when_ready(&state)?;
     let body = QueryBody::read(body.into_inner())?;
     rows::answer_filters(&state, &name, &body, request.headers(), &state.call(&super::request_id(&request))).await
 }
@@ -185,7 +190,7 @@ pub async fn refresh(
     name: Path<String>,
     request: HttpRequest,
 ) -> Result<Json<RefreshDto>, Problem> {
-    when_ready(&state)?;
+    super::when_ready(&state)?;
     let refreshed = state.pipeline.refresh(&name, &state.call(&super::request_id(&request))).await?;
     Ok(Json(RefreshDto {
         name: name.into_inner(),
@@ -193,5 +198,34 @@ pub async fn refresh(
         bytes: refreshed.table.as_ref().map(|t| t.bytes),
         loaded_at: refreshed.table.as_ref().map(|t| rfc3339(t.loaded_at)),
         duration_ms: refreshed.took.as_secs_f64() * 1e3,
+    }))
+}
+
+/// Look whether the data of a dataset has changed
+///
+/// The source is asked for its change token. If that is a new one, what is kept of the dataset is dropped; so it is when
+/// the source cannot tell.
+#[utoipa::path(
+    post,
+    operation_id = "touch_dataset",
+    path = "/api/v1/datasets/{name}/touch",
+    tag = "datasets",
+    params(("name" = String, Path, description = "The dataset")),
+    responses(
+        (status = 200, description = "Whether it has", body = TouchDto),
+        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The source failed; nothing is dropped", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The source cannot be reached now, and nothing is dropped; or what is dropped might come back after a restart", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 504, description = "The source did not answer in time; nothing is dropped", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn touch(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<Json<TouchDto>, Problem> {
+    super::when_ready(&state)?;
+    let touched = state.pipeline.touch(&name, &state.call(&super::request_id(&request))).await?;
+    Ok(Json(TouchDto {
+        name: name.into_inner(),
+        changed: touched.changed,
+        invalidated: touched.invalidated,
+        checked_ms: touched.took.as_secs_f64() * 1e3,
     }))
 }

@@ -8,12 +8,18 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use super::request_id::RequestId;
 use crate::problem::Problem;
+use crate::state::AppState;
 
 pub mod cache;
 pub mod datasets;
 pub mod docs;
 pub mod health;
 pub mod plugins;
+
+/// What the plugins offer is looked up only once they were loaded for the first time.
+fn when_ready(state: &AppState) -> Result<(), Problem> {
+    if state.is_ready() { Ok(()) } else { Err(Problem::starting()) }
+}
 
 /// The id that the guard gave the request.
 fn request_id(request: &HttpRequest) -> Arc<str> {
