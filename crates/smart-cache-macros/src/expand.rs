@@ -24,6 +24,10 @@ use crate::arguments::{Arguments, Store};
 use crate::subject::{Input, Receiver, Shape, Subject};
 use crate::{companions, inspect, key};
 
+/// What is said of a return type that is an alias of a `Result` or an `Option`.
+const HIDDEN: &str = "this alias hides a Result or an Option: write it out, so that #[smart_cache] can see what not to \
+                      store, or write `store = all`";
+
 /// The names that generated code is written with.
 pub(crate) struct Names {
     /// Where the generated functions are: `load` or `Self`.
@@ -160,11 +164,12 @@ fn kept_arguments(subject: &Subject) -> (TokenStream, Vec<TokenStream>) {
     let (mut keep, mut give) = (TokenStream::new(), Vec::new());
     for (index, (name, ty, borrowed)) in receiver.chain(inputs).enumerate() {
         let own = local(&format!("argument{index}"));
+        let span = ty.span();
         if borrowed {
-            keep.extend(quote!(let #own = ::smart_cache::__private::kept_for_refresh(#name);));
+            keep.extend(quote_spanned!(span=> let #own = ::smart_cache::__private::kept_for_refresh(#name);));
             give.push(quote!(::core::borrow::Borrow::borrow(&#own)));
         } else {
-            keep.extend(quote!(let #own = ::smart_cache::__private::kept_for_refresh::<#ty>(&#name);));
+            keep.extend(quote_spanned!(span=> let #own = ::smart_cache::__private::kept_for_refresh::<#ty>(&#name);));
             give.push(own.to_token_stream());
         }
     }
@@ -175,18 +180,21 @@ fn kept_arguments(subject: &Subject) -> (TokenStream, Vec<TokenStream>) {
 fn cache(subject: &Subject, arguments: &Arguments, names: &Names, associated: bool) -> TokenStream {
     let Names { cache, .. } = names;
     let kept = inspect::made_static(&subject.output.kept);
+    let kept = quote_spanned!(kept.span()=> <#kept as ::smart_cache::__private::Storable>::Stored);
     let plain = subject.item.sig.ident.unraw().to_string();
     let open = if arguments.persist { quote!(open_persisted) } else { quote!(open) };
     let settings = settings(subject, arguments);
     let guard = (subject.output.shape == Shape::Whole && !matches!(arguments.store, Store::All)).then(|| {
         let whole = inspect::made_static(&subject.output.ty);
-        quote_spanned!(whole.span()=> const {
-            use ::smart_cache::__private::Plain as _;
-            ::core::assert!(
-                !<::smart_cache::__private::Probe::<#whole>>::CAN_FAIL,
-                "this alias hides a Result or an Option: write it out, so that #[smart_cache] can see what not to store; or write `store = all`"
-            );
-        })
+        let probe = quote_spanned!(whole.span()=> <::smart_cache::__private::Probe::<#whole>>::CAN_FAIL);
+        let assert = quote_spanned!(whole.span()=> ::core::assert!(!#probe, #HIDDEN););
+        quote! {
+            const _: () = {
+                #[allow(unused_imports)]
+                use ::smart_cache::__private::Plain as _;
+                #assert
+            };
+        }
     });
     let cfgs = if associated { cfgs(subject) } else { Vec::new() };
     let function = quote!(::smart_cache::__private::Function<#kept>);

@@ -31,7 +31,8 @@ impl Turn {
         let taken = TURNS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |turns| {
             (turns < AT_ONCE + WAITING).then_some(turns + 1)
         });
-        taken.is_ok().then_some(Self(()))
+        // Made only when it is taken: dropping one gives it back.
+        taken.is_ok().then(|| Self(()))
     }
 }
 

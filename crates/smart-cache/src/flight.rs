@@ -204,3 +204,86 @@ impl<V: Clone + Send + Sync + 'static> Waiter<V> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::park::block_on;
+
+    fn flights() -> (&'static Flights<u32>, Key) {
+        (Box::leak(Box::new(Flights::new())), Key::new(&cache_core::Namespace::new("test"), *b"key"))
+    }
+
+    fn board(flights: &'static Flights<u32>, key: &Key, want: Want) -> Boarding<u32, ()> {
+        flights.board(key, want, None, || None)
+    }
+
+    #[track_caller]
+    fn led(boarding: Boarding<u32, ()>) -> Leader<u32> {
+        let Boarding::Led(leader) = boarding else { panic!("it should lead") };
+        leader
+    }
+
+    #[track_caller]
+    fn joined(boarding: Boarding<u32, ()>) -> Waiter<u32> {
+        let Boarding::Joined(waiter) = boarding else { panic!("it should join") };
+        waiter
+    }
+
+    #[test]
+    fn those_who_wait_too_long_are_sent_on_and_one_of_them_leads() {
+        let (flights, key) = flights();
+        let slow = led(board(flights, &key, Want::Result));
+        let waiters = [(); 2].map(|()| joined(board(flights, &key, Want::Result)));
+        Arc::clone(&slow.flight).give_up();
+        for waiter in waiters {
+            assert!(matches!(block_on(waiter.landing()), Landing::GivenUp));
+        }
+        let next = led(board(flights, &key, Want::Result));
+        let waiter = joined(board(flights, &key, Want::Result));
+        slow.land(Some(&1));
+        assert_eq!(flights.len(), 1, "the slow one does not take out the one in its place");
+        next.land(Some(&2));
+        assert!(matches!(block_on(waiter.landing()), Landing::Result(2)));
+        assert_eq!(flights.len(), 0);
+    }
+
+    #[test]
+    fn a_new_result_is_not_awaited_from_an_old_run() {
+        let (flights, key) = flights();
+        let _old = led(board(flights, &key, Want::Result));
+        let new = led(board(flights, &key, Want::Anew));
+        let waiters = [Want::Result, Want::Anew].map(|want| joined(board(flights, &key, want)));
+        assert!(flights.board_behind(&key).is_none());
+        new.land(None);
+        for waiter in waiters {
+            assert!(matches!(block_on(waiter.landing()), Landing::NotShared));
+        }
+        assert!(flights.board_behind(&key).is_some());
+    }
+
+    #[test]
+    fn a_flight_from_before_an_invalidation_is_not_joined_and_lands_for_those_who_wait() {
+        let (flights, key) = flights();
+        let early = led(board(flights, &key, Want::Result));
+        let waiter = joined(board(flights, &key, Want::Result));
+        flights.detach(&key);
+        let late = led(board(flights, &key, Want::Result));
+        early.land(Some(&1));
+        assert!(matches!(block_on(waiter.landing()), Landing::Result(1)));
+        flights.detach_all();
+        drop(late);
+        assert_eq!(flights.len(), 0);
+    }
+
+    #[test]
+    fn a_leader_that_goes_leaves_the_lead_to_another() {
+        let (flights, key) = flights();
+        let leader = led(board(flights, &key, Want::Result));
+        let waiter = joined(board(flights, &key, Want::Result));
+        drop(leader);
+        assert!(matches!(block_on(waiter.landing()), Landing::GivenUp));
+        let arrived = flights.board(&key, Want::Result, None, || Some(7));
+        assert!(matches!(arrived, Boarding::Arrived(7)), "what has come into the cache meanwhile is seen");
+    }
+}

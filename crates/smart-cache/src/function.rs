@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_core::{Hit, Key, MessagePack, NotDurable, Persist, Scope};
+use cache_core::{Hit, Key, NotDurable, Scope};
 
 use crate::call::Missed;
 use crate::flight::{Flights, Want};
+use crate::kept::Persistable;
 use crate::key::KeyWriter;
 use crate::persistence::{self, MEMORY};
 use crate::registry::{self, Registered};
@@ -80,8 +81,7 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     /// Opens the cache of a function whose results are persisted.
     pub fn open_persisted(settings: Settings) -> &'static Self
     where
-        V: serde::Serialize + serde::de::DeserializeOwned,
-        MessagePack<V>: Persist<V>,
+        V: Persistable,
     {
         match persistence::asked_by(&settings.name) {
             Some(base) => {

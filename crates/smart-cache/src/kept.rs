@@ -5,6 +5,9 @@
 
 use std::marker::PhantomData;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 /// A result of which `V` is stored.
 pub trait Kept<V>: Sized {
     /// What is stored, if this result is one to be stored.
@@ -89,10 +92,59 @@ pub trait Plain {
 
 impl<R> Plain for Probe<R> {}
 
-/// An argument of a function with `stale`, kept for the call that runs behind the caller.
-pub fn kept_for_refresh<T>(argument: &T) -> T::Owned
-where
-    T: ToOwned<Owned: Send + 'static> + ?Sized,
-{
-    argument.to_owned()
+/// What can be stored. It names itself, so that a type that cannot be stored is one error and not many.
+#[diagnostic::on_unimplemented(
+    message = "the result `{Self}` cannot be stored",
+    label = "not `Clone + Send + Sync`",
+    note = "what is stored is handed out as clones, to all threads: make it `Clone + Send + Sync`, or return it in an \
+            `Arc`; an error in a `Result` needs nothing"
+)]
+pub trait Storable: Clone + Send + Sync + 'static {
+    /// The type itself.
+    type Stored;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Send + Sync + 'static> Storable for T {
+    type Stored = T;
+}
+
+/// What can be persisted.
+#[diagnostic::on_unimplemented(
+    message = "the result `{Self}` cannot be persisted",
+    label = "not `Serialize + DeserializeOwned`",
+    note = "derive serde's `Serialize` and `Deserialize` for it, or leave `persist = true` out"
+)]
+pub trait Persistable: Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned> Persistable for T {}
+
+/// An argument that can be kept for a call that runs behind the caller.
+#[diagnostic::on_unimplemented(
+    message = "the argument `{Self}` cannot be kept for a call that runs behind the caller",
+    label = "not `Clone + Send + 'static`",
+    note = "`stale` loads again after the call has returned: make the argument `Clone + Send + 'static`, or leave \
+            `stale` out"
+)]
+pub trait Keepable {
+    /// What is kept.
+    type Own: Send + 'static;
+
+    /// Makes it.
+    fn own(&self) -> Self::Own;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: ToOwned<Owned: Send + 'static> + ?Sized> Keepable for T {
+    type Own = T::Owned;
+
+    fn own(&self) -> T::Owned {
+        self.to_owned()
+    }
+}
+
+/// An argument of a function with `stale`, for the call that runs behind the caller.
+pub fn kept_for_refresh<T: Keepable + ?Sized>(argument: &T) -> T::Own {
+    argument.own()
 }

@@ -103,6 +103,13 @@ mod stats;
 
 mod error;
 
+#[cfg(test)]
+mod tests;
+
+// What the attribute writes names this crate as its users do.
+#[cfg(test)]
+extern crate self as smart_cache;
+
 pub use cache_core::{Hit as Peek, NotDurable};
 pub use error::Error;
 pub use key::{CacheKey, KeyWriter};
@@ -118,6 +125,6 @@ pub mod __private {
     pub use crate::behind::Behind;
     pub use crate::call::Missed;
     pub use crate::function::{Function, Settings};
-    pub use crate::kept::{Kept, Plain, Probe, kept_for_refresh};
+    pub use crate::kept::{Kept, Plain, Probe, Storable, kept_for_refresh};
     pub use crate::site::Site;
 }

@@ -11,6 +11,7 @@ use cache_core::{Cache, Hit, Item, Key, MessagePack, Namespace, NotDurable, Orig
 use tokio::runtime::Handle;
 
 use crate::function::Settings;
+use crate::kept::Persistable;
 use crate::persistence::Base;
 
 /// The weight of an entry in memory, so that `max_entries` is what bounds the cache: an entry counts as more than one
@@ -43,7 +44,7 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
     /// A store in memory and, if there is one, in the tier.
     pub(crate) fn open_persisted(settings: &Settings, base: &Base) -> Result<Self, cache_core::Error>
     where
-        MessagePack<V>: Persist<V>,
+        V: Persistable,
     {
         let Some(tier) = base.tier() else { return Self::open(settings, base) };
         let name = format!("{}@{:016x}", settings.name, settings.source);
@@ -60,7 +61,10 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
         let max_bytes = settings.max_entries.saturating_mul(ENTRY_BYTES);
         // 97 % is what the cache takes for its largest entry, and makes it one piece; 32 entries are enough for many.
         let largest = if settings.max_entries <= ONE_PIECE { max_bytes / 100 * 97 } else { 32 * ENTRY_BYTES };
-        Cache::builder(name)
+        let builder = Cache::builder(name);
+        #[cfg(test)]
+        let builder = builder.clock(crate::tests::clock());
+        builder
             .ttl(settings.ttl)
             .max_entries(settings.max_entries)
             .max_bytes(max_bytes)

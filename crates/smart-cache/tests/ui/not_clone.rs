@@ -1,0 +1,16 @@
+use smart_cache::smart_cache;
+
+struct Connection;
+
+#[smart_cache]
+fn connect(host: &str) -> Option<Connection> {
+    let _ = host;
+    None
+}
+
+#[smart_cache]
+fn local(host: &str) -> std::rc::Rc<str> {
+    host.into()
+}
+
+fn main() {}
