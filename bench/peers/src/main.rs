@@ -11,7 +11,8 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match args.first().map(String::as_str) {
         Some("memory") => peers::memory::run(&args[1..]),
-        _ => Err(anyhow::anyhow!("read the arguments: usage: peers memory [--traces DIR]")),
+        Some("disk") => peers::disk::run(&args[1..]),
+        _ => Err(anyhow::anyhow!("read the arguments: usage: peers memory [--traces DIR] | disk [--python PATH]")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! The memory tier: what a hit costs, which share of requests are hits, what an entry takes.
 
+mod attribute;
 mod hits;
 mod overhead;
 mod replay;
@@ -23,6 +24,7 @@ pub fn run(args: &[String]) -> anyhow::Result<()> {
         _ => bail!("read the arguments: usage: memory [--traces DIR]"),
     };
     hits::run();
+    attribute::run();
     replay::run(traces.as_deref())?;
     // A process of its own, whose allocator counts: the counting would slow the others.
     let counting = std::env::current_exe()?.with_file_name("overhead");

@@ -5,7 +5,11 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::Instant;
 
+use crate::random::Random;
 use crate::report::median;
+
+/// How often a thread asks in a round.
+const ASKED: usize = 200_000;
 
 type Ask = Box<dyn Fn(&[u32]) -> u64 + Sync>;
 
@@ -49,6 +53,15 @@ impl Side {
         });
         nanos.iter().sum::<f64>() / nanos.len() as f64
     }
+}
+
+/// Which numbers each thread asks for.
+pub(super) fn orders(threads: usize, number: impl Fn(&mut Random) -> usize) -> Vec<Vec<u32>> {
+    let order = |thread| {
+        let mut random = Random::new(thread as u64);
+        (0..ASKED).map(|_| number(&mut random) as u32).collect()
+    };
+    (0..threads).map(order).collect()
 }
 
 /// Measures all sides in each round, another one first each time.
