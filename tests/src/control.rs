@@ -68,9 +68,14 @@ impl Control {
         self.switch("down", down);
     }
 
-    /// Lets calls hang, or lets them go.
-    pub fn set_hanging(&self, hanging: bool) {
-        self.switch("hang", hanging);
+    /// Lets scans hang once they have begun, or lets them go.
+    pub fn set_scans_hang(&self, hang: bool) {
+        self.switch("hang_scan", hang);
+    }
+
+    /// Lets the source keep its change token to itself, or lets it speak.
+    pub fn set_checks_hang(&self, hang: bool) {
+        self.switch("hang_fingerprint", hang);
     }
 
     /// Takes the source's change token away, or gives it back.

@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `version` | a number: the value of columns of type `version`, and part of the fingerprint; 0 if there is none |
 //! | `delay_ms` | how long a scan waits for its first batch, on top of the configured latency |
-//! | `hang` | while it is there, fingerprints and the first batches of scans wait |
+//! | `hang_scan` | while it is there, the first batches of scans wait |
+//! | `hang_fingerprint` | while it is there, fingerprints wait |
 //! | `down` | while it is there, fingerprints and scans fail as of a source that is away |
 //! | `mute` | while it is there, fingerprints are unknown |
 //! | `calls` | is written: a line for each call, `scan orders 7` or `fingerprint orders 7`, with the version |
@@ -48,9 +49,10 @@ impl Control {
         Ok(version)
     }
 
-    /// Waits while calls are to hang; fails soon after the caller gave up.
-    pub(crate) fn wait(&self, ctx: &Context) -> Result<()> {
-        while self.has("hang") {
+    /// Waits while calls of this kind are to hang; fails soon after the caller gave up.
+    pub(crate) fn wait(&self, call: &str, ctx: &Context) -> Result<()> {
+        let switch = format!("hang_{call}");
+        while self.has(&switch) {
             ctx.check()?;
             std::thread::sleep(NAP);
         }

@@ -63,7 +63,7 @@ impl Table {
         let mut token = self.token.to_vec();
         if let Some(control) = &self.control {
             token.extend(control.begin("fingerprint", &self.name)?.to_le_bytes());
-            control.wait(ctx)?;
+            control.wait("fingerprint", ctx)?;
             if control.is_mute() {
                 return Ok(Fingerprint::UNKNOWN);
             }
@@ -161,7 +161,7 @@ impl Batches {
             self.has_begun = true;
             latency = config.latency_ms;
             if let Some(control) = &self.table.control {
-                control.wait(&self.ctx)?;
+                control.wait("scan", &self.ctx)?;
                 pause(&self.ctx, control.delay()?)?;
             }
         }

@@ -206,7 +206,9 @@ fn the_control_folder_takes_the_source_down_and_up_again() {
 #[test]
 fn calls_hang_until_the_control_folder_lets_them_go_or_the_caller_gives_up() {
     let table = Controlled::new();
-    table.write("hang", "");
+    table.write("hang_scan", "");
+    assert!(table.source.fingerprint(&ctx(), "t").is_ok());
+    table.write("hang_fingerprint", "");
     let cancel = CancelToken::new();
     cancel.cancel();
     let gone = Context::detached("r", None, cancel);
@@ -215,7 +217,8 @@ fn calls_hang_until_the_control_folder_lets_them_go_or_the_caller_gives_up() {
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| scan.batches.collect::<Result<Vec<_>>>().unwrap().len());
         let token = scope.spawn(|| table.source.fingerprint(&ctx(), "t").is_ok());
-        table.remove("hang");
+        table.remove("hang_scan");
+        table.remove("hang_fingerprint");
         assert_eq!((reader.join().unwrap(), token.join().unwrap()), (3, true));
     });
     table.write("delay_ms", "3600000");

@@ -140,6 +140,9 @@ fn a_deleted_body_is_made_again_of_the_table() {
     let after = server.get(&path).expect(200);
     CacheStatus::expect(&after, "table");
     assert_eq!(after.body, before.body);
+    assert_eq!(detail(&server, &path), "memory", "and kept again");
+    invalidate(&server, &json!({"prefix": "t/json"})).expect(200);
+    assert_eq!([&path; 3].map(|path| detail(&server, path)), ["table", "memory", "memory"]);
     assert_eq!(control.scans(), 1);
 }
 

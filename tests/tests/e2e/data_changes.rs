@@ -195,14 +195,20 @@ fn while_the_source_is_down_at_a_restart_what_was_kept_is_served() {
 
 #[test]
 fn while_the_source_hangs_at_a_restart_what_was_kept_is_served_at_once() {
-    check_away(|control| control.set_hanging(true), |control| control.set_hanging(false));
+    let hang = |hang: bool| {
+        move |control: &Control| {
+            control.set_checks_hang(hang);
+            control.set_scans_hang(hang);
+        }
+    };
+    check_away(hang(true), hang(false));
 }
 
 #[test]
 fn a_load_that_began_before_the_change_is_not_kept_after_it() {
     let control = Control::new("t");
     let server = controlled(&[(&control, "check_interval = \"0s\"")], "");
-    control.set_hanging(true);
+    control.set_scans_hang(true);
     let client = server.client();
     let path = control.rows("limit=5");
     let late = std::thread::spawn(move || client.get(&path).expect(200));
@@ -210,7 +216,7 @@ fn a_load_that_began_before_the_change_is_not_kept_after_it() {
     control.set_version(2);
     let told = server.post("/api/v1/cache/invalidate", &serde_json::json!({"dataset": "t"})).expect(200).json();
     assert_eq!(told["durable"], true, "{told:#}");
-    control.set_hanging(false);
+    control.set_scans_hang(false);
     // Who asked before the invalidation may get either; who asks after it, only the new rows.
     late.join().expect("an answer");
     assert_eq!(versions(&server.get(&control.rows("limit=5")).expect(200)), [2]);
