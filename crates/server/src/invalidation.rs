@@ -152,18 +152,19 @@ fn all_keys(namespace: &cache_core::Namespace) -> Scope {
     Scope::Prefix { namespace: namespace.clone(), prefix: (*b"").into() }
 }
 
-/// How keys of the cache of tables begin: the whole table, and results of queries.
-const TABLE: &[u8] = b"table";
+/// Keys of the cache of tables: the whole table, and the mark of one that is too large to be kept whole.
+const TABLES: [&[u8]; 2] = [b"table", b"too large"];
+/// How its other keys begin: results of queries.
 const RESULT: &[u8] = b"result?";
 
 /// Whether a key is one of the cache of tables.
 pub fn is_of_tables(key: &[u8]) -> bool {
-    key == TABLE || key.starts_with(RESULT)
+    TABLES.contains(&key) || key.starts_with(RESULT)
 }
 
 /// Whether keys of the cache of tables may begin so.
 pub fn touches_tables(prefix: &[u8]) -> bool {
-    TABLE.starts_with(prefix) || RESULT.starts_with(prefix) || prefix.starts_with(RESULT)
+    TABLES.iter().any(|key| key.starts_with(prefix)) || RESULT.starts_with(prefix) || prefix.starts_with(RESULT)
 }
 
 /// Gives back the memory of what is not served any more.
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_prefix_touches_tables_when_a_key_of_theirs_begins_so() {
-        for yes in ["", "t", "table", "r", "result?", "result?a=eq.1"] {
+        for yes in ["", "t", "table", "too", "r", "result?", "result?a=eq.1"] {
             check(yes, true);
         }
         for no in ["json", "tables", "told[", "csv+gzip?", "results"] {

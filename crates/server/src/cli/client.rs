@@ -65,15 +65,14 @@ impl Client {
     fn send(&self, method: &str, path: &str, accept: &str, body: Option<&Value>) -> anyhow::Result<Vec<u8>> {
         let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         let request = request.header("accept", accept);
-        let unreachable = || format!("reach the server at {}{}", self.url, self.advice);
-        let mut response = match body {
+        let called = match body {
             Some(body) => {
                 let request = request.header("content-type", "application/json");
-                let request = request.body(serde_json::to_vec(body)?).context("make the request")?;
-                self.agent.run(request).with_context(unreachable)?
+                request.body(serde_json::to_vec(body)?).map_err(ureq::Error::from).and_then(|it| self.agent.run(it))
             }
-            None => self.agent.run(request.body(()).context("make the request")?).with_context(unreachable)?,
+            None => request.body(()).map_err(ureq::Error::from).and_then(|it| self.agent.run(it)),
         };
+        let mut response = called.with_context(|| format!("reach the server at {}{}", self.url, self.advice))?;
         let body = response.body_mut().with_config().limit(u64::MAX).read_to_vec().context("read the answer")?;
         if !response.status().is_success() {
             let method = method.to_ascii_lowercase();

@@ -64,7 +64,7 @@ fn window(window: &Window) -> WindowDto {
     WindowDto {
         seconds: window.span.as_secs_f64(),
         hits: window.hits,
-        misses: window.reads - window.hits,
+        misses: window.reads.saturating_sub(window.hits),
         hit_rate: window.hit_rate(),
     }
 }

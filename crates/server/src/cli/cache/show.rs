@@ -42,7 +42,8 @@ pub(super) fn stats(out: &mut impl Write, stats: &Value) -> io::Result<()> {
         writeln!(out)?;
     }
     disk(out, &stats["disk"])?;
-    let rows: Vec<_> = list(&stats["datasets"]).iter().map(dataset).collect();
+    let used = |dataset: &&Value| dataset["memory_entries"] != 0 || dataset["disk_entries"] != 0;
+    let rows: Vec<_> = list(&stats["datasets"]).iter().filter(used).map(dataset).collect();
     if !rows.is_empty() {
         let heading = [
             ("dataset", Left),
