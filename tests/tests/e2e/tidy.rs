@@ -112,8 +112,11 @@ fn no_rust_file_is_longer_than_600_lines() {
 
 #[test]
 fn every_module_says_first_what_it_is() {
-    for path in tracked().iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
-        assert!(read(path).starts_with("//!"), "{} does not begin with its mental model", path.display());
+    // What a compiler is shown to complain about is no module: its lines are numbered in what is expected.
+    let is_shown = |path: &Path| path.components().any(|part| part.as_os_str() == "ui");
+    let modules = tracked().into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    for path in modules.filter(|path| !is_shown(path)) {
+        assert!(read(&path).starts_with("//!"), "{} does not begin with its mental model", path.display());
     }
 }
 
