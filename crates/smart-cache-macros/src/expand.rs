@@ -55,22 +55,18 @@ pub(crate) fn expand(subject: &Subject, arguments: &Arguments) -> TokenStream {
         let (cache, body) = (format_ident!("__smart_cache"), format_ident!("__smart_cache_body"));
         Names { home: name.clone(), cache, body }
     };
+    // The cache comes first: if the result cannot be stored, that is the first thing that is said.
+    let cache = cache(subject, arguments, &names, associated);
     let outer = outer(subject, arguments, &names);
-    let beside = {
-        let cache = cache(subject, arguments, &names, associated);
-        let body = body(subject, &names);
-        let companions = companions::companions(subject, arguments, &names, associated);
-        quote!(#cache #body #companions)
-    };
+    let body = body(subject, &names);
+    let companions = companions::companions(subject, arguments, &names, associated);
     if associated {
-        return quote!(#outer #beside);
+        return quote!(#cache #outer #body #companions);
     }
     let vis = &subject.item.vis;
     let cfgs = cfgs(subject);
     let doc = format!("What belongs to the cache of [`{plain}()`]({plain}()).");
     quote! {
-        #outer
-
         #(#cfgs)*
         #[doc = #doc]
         #[allow(non_camel_case_types, dead_code)]
@@ -78,7 +74,9 @@ pub(crate) fn expand(subject: &Subject, arguments: &Arguments) -> TokenStream {
 
         #(#cfgs)*
         #[allow(dead_code)]
-        impl #name { #beside }
+        impl #name { #cache #body #companions }
+
+        #outer
     }
 }
 
@@ -92,7 +90,7 @@ fn outer(subject: &Subject, arguments: &Arguments, names: &Names) -> TokenStream
     let sig = plain_signature(&subject.item.sig);
     let write = key::write(subject, arguments, &writer);
     let passed = passed(subject);
-    let stale = arguments.stale.is_some().then(|| stale(subject, arguments, names, &missed));
+    let stale = arguments.stale.is_some().then(|| stale(subject, names, &missed));
     let tagged = tagged(arguments, &missed);
     let call = run(subject, &missed, quote!(#home::#body(#(#passed),*)));
     quote! {
@@ -103,8 +101,8 @@ fn outer(subject: &Subject, arguments: &Arguments, names: &Names) -> TokenStream
                 ::core::result::Result::Ok(#value) => return ::smart_cache::__private::Kept::from_kept(#value),
                 ::core::result::Result::Err(#missed) => #missed,
             };
-            #stale
             #tagged
+            #stale
             #call
         }
     }
@@ -125,11 +123,10 @@ pub(crate) fn tagged(arguments: &Arguments, call: &Ident) -> TokenStream {
 }
 
 /// Serves what is stale, with a refresh behind it that has arguments of its own.
-fn stale(subject: &Subject, arguments: &Arguments, names: &Names, missed: &Ident) -> TokenStream {
+fn stale(subject: &Subject, names: &Names, missed: &Ident) -> TokenStream {
     let Names { home, body, .. } = names;
     let (value, behind) = (local("value"), local("behind"));
     let (keep, give) = kept_arguments(subject);
-    let tagged = tagged(arguments, &behind);
     let call = quote!(#home::#body(#(#give),*));
     let (look, start) = if subject.is_async() {
         (quote!(stale_async().await), quote!(#behind.spawn(move || async move { #call.await });))
@@ -140,7 +137,6 @@ fn stale(subject: &Subject, arguments: &Arguments, names: &Names, missed: &Ident
         let #missed = match #missed.#look {
             ::core::result::Result::Ok((#value, #behind)) => {
                 if let ::core::option::Option::Some(#behind) = #behind {
-                    #tagged
                     #keep
                     #start
                 }
@@ -180,7 +176,7 @@ fn kept_arguments(subject: &Subject) -> (TokenStream, Vec<TokenStream>) {
 fn cache(subject: &Subject, arguments: &Arguments, names: &Names, associated: bool) -> TokenStream {
     let Names { cache, .. } = names;
     let kept = inspect::made_static(&subject.output.kept);
-    let kept = quote_spanned!(kept.span()=> <#kept as ::smart_cache::__private::Storable>::Stored);
+    let stores = quote_spanned!(kept.span()=> ::smart_cache::__private::stores::<#kept>(););
     let plain = subject.item.sig.ident.unraw().to_string();
     let open = if arguments.persist { quote!(open_persisted) } else { quote!(open) };
     let settings = settings(subject, arguments);
@@ -217,6 +213,7 @@ fn cache(subject: &Subject, arguments: &Arguments, names: &Names, associated: bo
         #[doc(hidden)]
         #[allow(clippy::all)]
         fn #cache() -> &'static #function {
+            #stores
             #guard
             #give
         }

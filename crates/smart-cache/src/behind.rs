@@ -55,12 +55,6 @@ impl<V: Clone + Send + Sync + 'static> Behind<V> {
         Self { missed, leader, turn }
     }
 
-    /// The result gets these tags.
-    pub fn tagged(mut self, tags: Vec<Arc<str>>) -> Self {
-        self.missed = self.missed.tagged(tags);
-        self
-    }
-
     /// Runs the body on a thread of the pool.
     pub fn run<R: Kept<V>>(self, body: impl FnOnce() -> R + Send + 'static) {
         static POOL: LazyLock<Option<Sender<Job>>> = LazyLock::new(pool);

@@ -131,7 +131,7 @@ impl<V: Clone + Send + Sync + 'static> Missed<V> {
             return (hit.into_value(), None);
         }
         Counts::add(&self.function.counts.stale_serves);
-        let behind = self.key.as_ref().and_then(|key| self.function.flights.board_behind(key));
+        let behind = self.key.as_ref().and_then(|key| self.function.flights.board_behind(key, &self.tags));
         let behind = behind.and_then(|leader| match Turn::take() {
             Some(turn) => Some(Behind::new(self, leader, turn)),
             None => {
@@ -147,7 +147,7 @@ impl<V: Clone + Send + Sync + 'static> Missed<V> {
     }
 
     fn board(&self, store: &Store<V>, key: &Key, thread: Option<ThreadId>) -> Boarding<V, Hit<V>> {
-        self.function.flights.board(key, self.want, thread, || store.fresh(key))
+        self.function.flights.board(key, self.want, &self.tags, thread, || store.fresh(key))
     }
 
     fn may_be_on_disk(&self, store: &Store<V>) -> bool {

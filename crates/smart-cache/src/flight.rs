@@ -50,6 +50,8 @@ struct Flight<V: 'static> {
     key: Key,
     home: &'static Flights<V>,
     want: Want,
+    /// The tags that the result will have.
+    tags: Box<[Arc<str>]>,
     /// The thread that runs the body, where it does not leave that thread.
     thread: Option<ThreadId>,
     landing: watch::Sender<Option<Landing<V>>>,
@@ -79,6 +81,7 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         &'static self,
         key: &Key,
         want: Want,
+        tags: &[Arc<str>],
         thread: Option<ThreadId>,
         arrived: impl FnOnce() -> Option<A>,
     ) -> Boarding<V, A> {
@@ -94,13 +97,13 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         {
             return Boarding::Arrived(arrived);
         }
-        Boarding::Led(self.lead(&mut table, key, want, thread))
+        Boarding::Led(self.lead(&mut table, key, want, tags, thread))
     }
 
     /// Begins a flight to load a result again, unless one is under way for this key.
-    pub(crate) fn board_behind(&'static self, key: &Key) -> Option<Leader<V>> {
+    pub(crate) fn board_behind(&'static self, key: &Key, tags: &[Arc<str>]) -> Option<Leader<V>> {
         let mut table = self.table.lock();
-        (!table.contains_key(key)).then(|| self.lead(&mut table, key, Want::Anew, None))
+        (!table.contains_key(key)).then(|| self.lead(&mut table, key, Want::Anew, tags, None))
     }
 
     fn lead(
@@ -108,10 +111,18 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
         table: &mut HashMap<Key, Arc<Flight<V>>>,
         key: &Key,
         want: Want,
+        tags: &[Arc<str>],
         thread: Option<ThreadId>,
     ) -> Leader<V> {
-        let (landing, is_watched) = (watch::Sender::new(None), AtomicBool::new(false));
-        let flight = Arc::new(Flight { key: key.clone(), home: self, want, thread, landing, is_watched });
+        let flight = Arc::new(Flight {
+            key: key.clone(),
+            home: self,
+            want,
+            tags: tags.into(),
+            thread,
+            landing: watch::Sender::new(None),
+            is_watched: AtomicBool::new(false),
+        });
         // One that was here began before what this caller wants to see. It lands for those who wait for it.
         table.insert(key.clone(), Arc::clone(&flight));
         Leader { flight }
@@ -120,6 +131,11 @@ impl<V: Clone + Send + Sync + 'static> Flights<V> {
     /// Nobody joins a flight of this key any more that is under way now.
     pub(crate) fn detach(&self, key: &Key) {
         self.table.lock().remove(key);
+    }
+
+    /// Nobody joins a flight any more that is under way now and whose result will have this tag.
+    pub(crate) fn detach_tag(&self, tag: &str) {
+        self.table.lock().retain(|_, flight| flight.tags.iter().all(|of_flight| **of_flight != *tag));
     }
 
     /// Nobody joins a flight any more that is under way now.
@@ -215,7 +231,7 @@ mod tests {
     }
 
     fn board(flights: &'static Flights<u32>, key: &Key, want: Want) -> Boarding<u32, ()> {
-        flights.board(key, want, None, || None)
+        flights.board(key, want, &[], None, || None)
     }
 
     #[track_caller]
@@ -254,12 +270,12 @@ mod tests {
         let _old = led(board(flights, &key, Want::Result));
         let new = led(board(flights, &key, Want::Anew));
         let waiters = [Want::Result, Want::Anew].map(|want| joined(board(flights, &key, want)));
-        assert!(flights.board_behind(&key).is_none());
+        assert!(flights.board_behind(&key, &[]).is_none());
         new.land(None);
         for waiter in waiters {
             assert!(matches!(block_on(waiter.landing()), Landing::NotShared));
         }
-        assert!(flights.board_behind(&key).is_some());
+        assert!(flights.board_behind(&key, &[]).is_some());
     }
 
     #[test]
@@ -271,8 +287,13 @@ mod tests {
         let late = led(board(flights, &key, Want::Result));
         early.land(Some(&1));
         assert!(matches!(block_on(waiter.landing()), Landing::Result(1)));
+        let tagged = flights.board_behind(&Key::new(key.namespace(), *b"other"), &["x".into()]);
+        flights.detach_tag("y");
+        assert_eq!(flights.len(), 2);
+        flights.detach_tag("x");
+        assert_eq!(flights.len(), 1, "a tag reaches what will have it, and nothing else");
         flights.detach_all();
-        drop(late);
+        drop((late, tagged));
         assert_eq!(flights.len(), 0);
     }
 
@@ -283,7 +304,7 @@ mod tests {
         let waiter = joined(board(flights, &key, Want::Result));
         drop(leader);
         assert!(matches!(block_on(waiter.landing()), Landing::GivenUp));
-        let arrived = flights.board(&key, Want::Result, None, || Some(7));
+        let arrived = flights.board(&key, Want::Result, &[], None, || Some(7));
         assert!(matches!(arrived, Boarding::Arrived(7)), "what has come into the cache meanwhile is seen");
     }
 }

@@ -182,7 +182,7 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     pub fn clear(&self) -> Result<(), NotDurable> {
         let Some(store) = &self.store else { return Ok(()) };
         let outcome = store.invalidate_blocking(&store.all());
-        self.forget();
+        self.forget(None);
         outcome
     }
 
@@ -193,7 +193,7 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     pub async fn clear_async(&self) -> Result<(), NotDurable> {
         let Some(store) = &self.store else { return Ok(()) };
         let outcome = store.invalidate(store.all()).await;
-        self.forget();
+        self.forget(None);
         outcome
     }
 
@@ -214,8 +214,11 @@ impl<V: Clone + Send + Sync + 'static> Registered for Function<V> {
         Function::stats(self)
     }
 
-    fn forget(&self) {
-        self.flights.detach_all();
+    fn forget(&self, tag: Option<&str>) {
+        match tag {
+            Some(tag) => self.flights.detach_tag(tag),
+            None => self.flights.detach_all(),
+        }
         if let Some(store) = &self.store {
             store.sweep();
         }

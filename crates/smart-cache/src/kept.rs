@@ -92,22 +92,20 @@ pub trait Plain {
 
 impl<R> Plain for Probe<R> {}
 
-/// What can be stored. It names itself, so that a type that cannot be stored is one error and not many.
+/// What can be stored.
 #[diagnostic::on_unimplemented(
     message = "the result `{Self}` cannot be stored",
     label = "not `Clone + Send + Sync`",
     note = "what is stored is handed out as clones, to all threads: make it `Clone + Send + Sync`, or return it in an \
             `Arc`; an error in a `Result` needs nothing"
 )]
-pub trait Storable: Clone + Send + Sync + 'static {
-    /// The type itself.
-    type Stored;
-}
+pub trait Storable: Clone + Send + Sync + 'static {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Clone + Send + Sync + 'static> Storable for T {
-    type Stored = T;
-}
+impl<T: Clone + Send + Sync + 'static> Storable for T {}
+
+/// Says what a type lacks that is to be stored, before anything that follows from it.
+pub const fn stores<T: Storable>() {}
 
 /// What can be persisted.
 #[diagnostic::on_unimplemented(
@@ -127,24 +125,12 @@ impl<T: Serialize + DeserializeOwned> Persistable for T {}
     note = "`stale` loads again after the call has returned: make the argument `Clone + Send + 'static`, or leave \
             `stale` out"
 )]
-pub trait Keepable {
-    /// What is kept.
-    type Own: Send + 'static;
-
-    /// Makes it.
-    fn own(&self) -> Self::Own;
-}
+pub trait Keepable {}
 
 #[diagnostic::do_not_recommend]
-impl<T: ToOwned<Owned: Send + 'static> + ?Sized> Keepable for T {
-    type Own = T::Owned;
-
-    fn own(&self) -> T::Owned {
-        self.to_owned()
-    }
-}
+impl<T: ToOwned<Owned: Send + 'static> + ?Sized> Keepable for T {}
 
 /// An argument of a function with `stale`, for the call that runs behind the caller.
-pub fn kept_for_refresh<T: Keepable + ?Sized>(argument: &T) -> T::Own {
-    argument.own()
+pub fn kept_for_refresh<T: Keepable + ToOwned + ?Sized>(argument: &T) -> T::Owned {
+    argument.to_owned()
 }

@@ -125,6 +125,6 @@ pub mod __private {
     pub use crate::behind::Behind;
     pub use crate::call::Missed;
     pub use crate::function::{Function, Settings};
-    pub use crate::kept::{Kept, Plain, Probe, Storable, kept_for_refresh};
+    pub use crate::kept::{Kept, Plain, Probe, kept_for_refresh, stores};
     pub use crate::site::Site;
 }

@@ -14,8 +14,8 @@ static FUNCTIONS: Mutex<Vec<&'static dyn Registered>> = Mutex::new(Vec::new());
 pub(crate) trait Registered: Send + Sync {
     fn name(&self) -> &Arc<str>;
     fn stats(&self) -> FunctionStats;
-    /// After an invalidation: nobody joins a run from before it any more, and memory is given back.
-    fn forget(&self);
+    /// After an invalidation: nobody joins a run that it covers any more, and memory is given back.
+    fn forget(&self, tag: Option<&str>);
 }
 
 pub(crate) fn register(function: &'static dyn Registered) {
@@ -58,7 +58,7 @@ impl Global {
     pub fn clear(&self) -> Result<(), Error> {
         let durable = durable_stamps().map_or(Ok(0), |stamps| stamps.invalidate_all());
         let outcome = durable.and(MEMORY.stamps().invalidate_all());
-        functions().into_iter().for_each(Registered::forget);
+        functions().into_iter().for_each(|function| function.forget(None));
         Ok(outcome.map(drop)?)
     }
 
@@ -68,10 +68,10 @@ impl Global {
     /// # Errors
     /// They are forgotten in this process, but may not be in the next one.
     pub fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        let tag = Arc::from(tag);
+        let tag: Arc<str> = tag.into();
         let durable = durable_stamps().map_or(Ok(0), |stamps| stamps.invalidate_tag(&tag));
         let outcome = durable.and(MEMORY.stamps().invalidate_tag(&tag));
-        functions().into_iter().for_each(Registered::forget);
+        functions().into_iter().for_each(|function| function.forget(Some(&tag)));
         Ok(outcome.map(drop)?)
     }
 }

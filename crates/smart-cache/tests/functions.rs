@@ -182,7 +182,8 @@ fn tags_reach_all_functions_and_the_registry_knows_them() {
         id
     }
     rate("EUR");
-    (user(1), user(2), untagged(1));
+    assert_eq!(user(1) + user(2), user(1) + user(2));
+    untagged(1);
     assert_eq!(user::peek(1).unwrap().tags().map(|tag| &**tag).collect::<Vec<_>>(), ["user:1", "people"]);
     global().invalidate_tag("user:1").unwrap();
     assert!(user::peek(1).is_none() && user::peek(2).is_some() && rate::peek("EUR").is_some());

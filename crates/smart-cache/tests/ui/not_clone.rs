@@ -8,9 +8,4 @@ fn connect(host: &str) -> Option<Connection> {
     None
 }
 
-#[smart_cache]
-fn local(host: &str) -> std::rc::Rc<str> {
-    host.into()
-}
-
 fn main() {}
