@@ -11,8 +11,7 @@ use std::time::Duration;
 use crate::config::{Builder, Config, Parts};
 use crate::entry::{Hit, Item, Stored};
 use crate::error::{LoadError, NotDurable};
-use crate::flight::Purpose;
-use crate::inner::{Inner, Request};
+use crate::inner::{Inner, Request, Want};
 use crate::key::{BorrowedKey, Key, Namespace};
 use crate::listing::{EntryFilter, EntryInfo, NamespaceUse};
 use crate::load::{LoadContext, LoadOptions, Loaded, erase};
@@ -129,16 +128,16 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// # Errors
     /// It holds in this process, but could not be made to outlive it. The disk tier was given up.
     pub async fn invalidate(&self, scope: Scope) -> Result<u64, NotDurable> {
-        if !self.inner.stamps.is_durable() {
-            return self.invalidate_blocking(&scope);
-        }
-        let this = self.clone();
-        match tokio::task::spawn_blocking(move || this.invalidate_blocking(&scope)).await {
+        let executor = self.inner.executor().filter(|_| self.inner.stamps.is_durable());
+        let Some(executor) = executor else { return self.invalidate_blocking(&scope) };
+        let (this, covered) = (self.clone(), scope.clone());
+        match executor.block(move || this.invalidate_blocking(&covered)).await {
             Ok(outcome) => outcome,
-            Err(error) => {
-                let source = TierError { what: "the thread that does it was lost".into(), source: Some(error.into()) };
-                Err(NotDurable { stamp: self.inner.stamps.counter(), source })
-            }
+            Err(lost) => match lost.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // Its runtime is shutting down. It has to be done all the same.
+                Err(_) => self.invalidate_blocking(&scope),
+            },
         }
     }
 
@@ -180,6 +179,13 @@ impl<V: Send + Sync + 'static> Cache<V> {
             Some(_) => stamps.record(stamp, || change(Arc::clone(&config.name), stamp)),
             None => Ok(stamp),
         };
+        let again = || {
+            // What was stored between the barrier and here may have reached the tier after it was given up.
+            if let (Some(disk), Err(_)) = (disk, &outcome) {
+                disk.tier.abandon();
+            }
+            stamps.raise_store_barrier(&cell);
+        };
         // Memory obeys, whether it could be made durable or not.
         match scope {
             Scope::Key(key) => {
@@ -187,16 +193,13 @@ impl<V: Send + Sync + 'static> Cache<V> {
                     if let Some(disk) = disk {
                         disk.tier.remove(&disk.record_key(key));
                     }
-                    stamps.raise_store_barrier(&cell);
+                    again();
                 });
                 if let Some(entry) = removed {
                     self.inner.departed(key, &entry, Departure::Removed);
                 }
             }
             scope => {
-                let again = || {
-                    stamps.raise_store_barrier(&cell);
-                };
                 for (key, entry) in memory.remove_all(|key| scope.covers(key), again) {
                     self.inner.departed(&key, &entry, Departure::Removed);
                 }
@@ -224,7 +227,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
         if !self.inner.config.invalidate_on_data_change {
             return Ok(Noted::Same);
         }
-        self.inner.stamps.note_fingerprint(namespace, fingerprint)
+        let noted = self.inner.stamps.note_fingerprint(namespace, fingerprint);
+        if !matches!(noted, Ok(Noted::Same | Noted::First)) {
+            let scope = Scope::Namespace(namespace.clone());
+            self.inner.tell(|observer, cache| observer.invalidate(cache, &scope, noted.is_ok()));
+        }
+        noted
     }
 
     /// Frees what a namespace has in memory; what it has on disk stays, and stays valid.
@@ -317,7 +325,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
             self.inner.count_hit(key, &hit);
             return Ok(Loaded::there(hit, crate::load::How::Hit));
         }
-        let request = Request { purpose: Purpose::Load, options, error: TypeId::of::<E>() };
+        let request = Request { want: Want::Load, options, error: TypeId::of::<E>() };
         self.inner.get_or_load(key, request, erase(load)).await.map_err(LoadError::from_failure)
     }
 
@@ -332,7 +340,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         Fut: Future<Output = Result<Item<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let request = Request { purpose: Purpose::Reload, options, error: TypeId::of::<E>() };
+        let request = Request { want: Want::Reload, options, error: TypeId::of::<E>() };
         self.inner.load(key, request, erase(load)).await.map_err(LoadError::from_failure)
     }
 
@@ -367,7 +375,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// The disk tier is out of service.
     pub async fn flush(&self) -> Result<(), TierError> {
         let Some(tier) = self.tier().cloned() else { return Ok(()) };
-        match tokio::task::spawn_blocking(move || tier.flush()).await {
+        let Some(executor) = self.inner.executor() else { return tier.flush() };
+        match executor.block(move || tier.flush()).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 Err(TierError { what: "the thread that flushes was lost".into(), source: Some(error.into()) })

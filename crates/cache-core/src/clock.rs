@@ -4,6 +4,10 @@
 //! begins a load asks for the exact time, because two loads of one key are put in order by it. So an age is at most a
 //! tick too young, and an entry is served at most a tick beyond its ttl.
 //!
+//! The time of day is used for what outlives the process. It never goes back against the monotonic time: who sets the
+//! machine's clock back makes no value of this process younger. A later process cannot know; to it, a value from the
+//! future is of no use.
+//!
 //! Tests move a [`ManualClock`] by hand.
 
 use std::io;
@@ -67,6 +71,8 @@ pub struct Clock {
     ticks: Arc<AtomicU64>,
     /// How far a manual clock's time of day is ahead of its time since the epoch, in nanoseconds.
     skew: Arc<AtomicU64>,
+    /// How far the time of day has been ahead of the time since the clock began, at most, in nanoseconds.
+    ahead: Arc<AtomicU64>,
     source: Source,
 }
 
@@ -96,7 +102,7 @@ impl Clock {
                 set.store(Moment::from_start(began.elapsed()).0, Ordering::Relaxed);
             }
         })?;
-        Ok(process.insert(Self { ticks, skew: Arc::default(), source: Source::Ticker { began } }).clone())
+        Ok(process.insert(Self::new(ticks, Arc::default(), Source::Ticker { began })).clone())
     }
 
     /// The coarse time: at most about a tick behind.
@@ -113,19 +119,30 @@ impl Clock {
         }
     }
 
-    /// The time of day.
+    /// The time of day; if that was set back, as it would be otherwise.
     pub fn wall(&self) -> SystemTime {
-        match self.source {
+        let said = match self.source {
             Source::Ticker { .. } => SystemTime::now(),
             Source::Manual => {
                 let skew = Duration::from_nanos(self.skew.load(Ordering::Relaxed));
                 SystemTime::UNIX_EPOCH + skew + self.now().since(Moment(BEFORE))
             }
-        }
+        };
+        let running = self.exact().since(Moment(BEFORE));
+        let ahead = said.duration_since(SystemTime::UNIX_EPOCH + running).map_or(0, nanos);
+        let most = self.ahead.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        SystemTime::UNIX_EPOCH + running + Duration::from_nanos(most)
+    }
+
+    fn new(ticks: Arc<AtomicU64>, skew: Arc<AtomicU64>, source: Source) -> Self {
+        let clock = Self { ticks, skew, ahead: Arc::default(), source };
+        // A first look, so that a setting back before the second is seen.
+        let _ = clock.wall();
+        clock
     }
 
     /// The moment of a time of day in the past; `None` if it is in the future: then the time of day was set back since,
-    /// and nobody knows how old that is.
+    /// before this process, and nobody knows how old that is.
     pub(crate) fn moment_of(&self, time: SystemTime) -> Option<Moment> {
         match self.wall().duration_since(time) {
             Ok(age) => Some(self.exact().minus(age)),
@@ -143,7 +160,15 @@ impl ManualClock {
     /// A clock at its beginning, whose time of day is ten days after the Unix epoch.
     pub fn new() -> Self {
         let skew = Arc::new(AtomicU64::new(nanos(Duration::from_secs(10 * 24 * 3600))));
-        Self(Clock { ticks: Arc::new(AtomicU64::new(BEFORE)), skew, source: Source::Manual })
+        Self(Clock::new(Arc::new(AtomicU64::new(BEFORE)), skew, Source::Manual))
+    }
+
+    /// A clock of another process on the same machine: its monotonic time begins now, its time of day goes on.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        let ran = nanos(self.0.now().since(Moment(BEFORE)));
+        let skew = self.0.skew.load(Ordering::Relaxed).saturating_add(ran);
+        Self(Clock::new(Arc::new(AtomicU64::new(BEFORE)), Arc::new(AtomicU64::new(skew)), Source::Manual))
     }
 
     /// Sets the time of day back, as an administrator may; the monotonic time stays. At most to the epoch.
@@ -196,8 +221,21 @@ mod tests {
             clock.moment_of(then - Duration::from_secs(86_400)).map(|m| clock.now().since(m).as_secs()),
             Some(86_460)
         );
+        assert_eq!(clock.moment_of(clock.wall() + Duration::from_secs(2)), None);
+    }
+
+    #[test]
+    fn setting_the_time_of_day_back_makes_nothing_younger() {
+        let manual = ManualClock::new();
+        let clock = manual.clock();
+        let then = clock.wall();
+        manual.advance(Duration::from_secs(60));
+        manual.set_back(Duration::from_secs(45));
+        assert_eq!(clock.moment_of(then), Some(clock.now().minus(Duration::from_secs(60))));
         manual.set_back(Duration::from_secs(3600));
-        assert_eq!(clock.moment_of(then), None);
+        assert_eq!(clock.moment_of(then), Some(clock.now().minus(Duration::from_secs(60))));
+        let later = manual.restarted().clock();
+        assert_eq!(later.moment_of(then), None, "another process only sees a time in the future");
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl Codec {
     /// The bytes are not what the coder wrote, or there are too many.
     pub fn decompress(self, bytes: Vec<u8>, max_bytes: u64) -> std::io::Result<Vec<u8>> {
         let reader: Box<dyn Read + '_> = match self {
+            Self::None if bytes.len() as u64 > max_bytes => return Err(too_many()),
             Self::None => return Ok(bytes),
             Self::Zstd if max_bytes <= AT_ONCE => {
                 return ZSTD.with_borrow_mut(|zstd| match zstd {
@@ -105,10 +106,14 @@ impl Codec {
         let mut payload = Vec::new();
         reader.take(max_bytes.saturating_add(1)).read_to_end(&mut payload)?;
         if payload.len() as u64 > max_bytes {
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "more bytes than were stored"));
+            return Err(too_many());
         }
         Ok(payload)
     }
+}
+
+fn too_many() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidData, "more bytes than were stored")
 }
 
 impl FromStr for Codec {
@@ -133,8 +138,8 @@ mod tests {
             assert_eq!(codec.name().parse(), Ok(codec));
             if codec != Codec::None {
                 assert!(codec.decompress(stored[..stored.len() / 2].to_vec(), 1 << 20).is_err(), "{codec:?}, cut");
-                assert!(codec.decompress(stored, 1_000).is_err(), "{codec:?}, more than promised");
             }
+            assert!(codec.decompress(stored, 1_000).is_err(), "{codec:?}, more than promised");
         }
     }
 }

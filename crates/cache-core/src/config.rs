@@ -102,6 +102,8 @@ pub struct Builder<V> {
     tier: Option<Arc<dyn ByteTier>>,
     /// Whether the configuration asked for a disk tier.
     must_persist: bool,
+    /// Whether it left that tier no room.
+    no_room: bool,
 }
 
 /// What a built cache stands on beside its configuration.
@@ -126,6 +128,7 @@ impl<V: Send + Sync + 'static> Builder<V> {
             persist: None,
             tier: None,
             must_persist: false,
+            no_room: false,
         }
     }
 
@@ -134,6 +137,7 @@ impl<V: Send + Sync + 'static> Builder<V> {
         config.apply(&mut self.config);
         self.max_entry_bytes = config.max_entry_bytes.or(self.max_entry_bytes);
         self.must_persist = config.persist_to_disk;
+        self.no_room = config.persist_to_disk && config.disk_max_bytes == 0;
         self
     }
 
@@ -203,7 +207,8 @@ impl<V: Send + Sync + 'static> Builder<V> {
         self
     }
 
-    /// Shares the invalidations of other caches; a cache with a tier needs durable ones. Default: stamps of its own.
+    /// Shares the invalidations of other caches; a cache with a tier needs those that are durable in that tier. Default:
+    /// stamps of its own.
     pub fn stamps(mut self, stamps: Arc<Stamps>) -> Self {
         self.stamps = Some(stamps);
         self
@@ -237,6 +242,9 @@ impl<V: Send + Sync + 'static> Builder<V> {
         let quarter = (config.max_bytes / 4).max(4 * Entry::<V>::OVERHEAD).min(admitted(config.max_bytes));
         config.max_entry_bytes = self.max_entry_bytes.unwrap_or(quarter);
         config.check(Entry::<V>::OVERHEAD)?;
+        if self.no_room {
+            return Err(Error::Zero { setting: "disk_max_bytes" });
+        }
         let clock = match self.clock {
             Some(clock) => clock,
             None => Clock::process().map_err(Error::Clock)?,
@@ -251,7 +259,7 @@ impl<V: Send + Sync + 'static> Builder<V> {
         };
         let stamps = match (self.stamps, &disk) {
             // What is on disk would outlive the invalidations of it.
-            (Some(stamps), Some(_)) if !stamps.is_durable() => return Err(Error::StampsNotDurable),
+            (Some(stamps), Some(disk)) if !stamps.stand_on(&disk.tier) => return Err(Error::StampsNotDurable),
             (Some(stamps), _) => stamps,
             (None, Some(disk)) => Arc::new(Stamps::durable(Arc::clone(&disk.tier))),
             (None, None) => Arc::default(),
@@ -261,7 +269,7 @@ impl<V: Send + Sync + 'static> Builder<V> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 
@@ -295,6 +303,11 @@ mod tests {
         check(|builder| builder.config(&given(|_| {})), "");
         check(|builder| builder.config(&given(|config| config.ttl_seconds = 0)), "ttl");
         check(|builder| builder.config(&given(|config| config.persist_to_disk = true)), "persist_to_disk");
+        check(
+            |builder| builder.config(&given(|config| (config.persist_to_disk, config.disk_max_bytes) = (true, 0))),
+            "disk_max_bytes",
+        );
+        check(|builder| builder.config(&given(|config| config.disk_max_bytes = 0)), "");
         check(|builder| builder.config(&given(|config| config.max_entry_bytes = Some(1 << 40))), "at most");
         check(|builder| builder.config(&given(|config| config.ttl_seconds = 0)).ttl(Duration::from_secs(1)), "");
     }

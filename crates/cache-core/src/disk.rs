@@ -3,6 +3,7 @@
 //! A record is used only if its layout is that of now, it decodes, its times make sense by this machine's clock, and the
 //! stamps allow it. Everything else is a miss.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,7 +17,7 @@ use crate::key::{Key, Namespace};
 use crate::origin::Origin;
 use crate::persist::Persist;
 use crate::stamps::Stamps;
-use crate::tier::{ByteTier, Meta, Payload, RecordKey, Write, millis};
+use crate::tier::{ByteTier, Listed, Meta, Payload, RecordKey, Write, millis};
 
 pub(crate) struct Disk<V> {
     pub(crate) tier: Arc<dyn ByteTier>,
@@ -36,16 +37,22 @@ impl<V> Disk<V> {
         }
     }
 
-    /// The record's payload as a value. Blocks.
-    pub(crate) fn read(&self, key: &Key, clock: &Clock, stamps: &Stamps) -> Option<Shared<Entry<V>>> {
+    /// What the tier says of one record. Blocks.
+    pub(crate) fn stored(&self, key: &Key) -> Option<Listed> {
+        let key = self.record_key(key);
+        let (meta, payload) = self.tier.get(&key)?;
+        Some(Listed { key, meta, stored_bytes: payload.bytes.len() as u64 })
+    }
+
+    /// The record's payload as a value, and what was known of it. Blocks.
+    pub(crate) fn read(&self, key: &Key, clock: &Clock, stamps: &Stamps) -> Option<(Shared<Entry<V>>, Meta)> {
         let name = self.record_key(key);
         let (meta, payload) = self.tier.get(&name)?;
         let (origin, expires) = self.times(&meta, clock)?;
         if meta.layout != self.persist.layout() {
             return None;
         }
-        let plain = payload.codec.decompress(payload.bytes, payload.plain_bytes).ok();
-        let Some(value) = plain.and_then(|plain| self.persist.decode(plain).ok()) else {
+        let Some((value, weight)) = self.decode(payload) else {
             self.tier.report_corrupt(&name);
             return None;
         };
@@ -54,12 +61,12 @@ impl<V> Disk<V> {
             stale_if_error: Duration::from_millis(meta.stale_if_error_ms),
         };
         let extras = Extras::of(windows, &meta.tags, stamps);
-        let bytes = self.persist.weight(&value)
+        let bytes = weight
             + key.heap_bytes()
             + Entry::<V>::OVERHEAD
             + size_of::<V>() as u64
             + extras.as_ref().map_or(0, |extras| extras.bytes());
-        Some(Shared::new(Entry {
+        let entry = Shared::new(Entry {
             value,
             origin,
             expires,
@@ -68,7 +75,21 @@ impl<V> Disk<V> {
             extras,
             cost_us: u32::try_from(meta.cost_us).unwrap_or(u32::MAX),
             hits: AtomicU32::new(0),
-        }))
+        });
+        Some((entry, meta))
+    }
+
+    /// The value of a payload and what it weighs.
+    fn decode(&self, payload: Payload) -> Option<(V, u64)> {
+        let plain_bytes = payload.plain_bytes;
+        let plain = payload.codec.decompress(payload.bytes, plain_bytes).ok()?;
+        if plain.len() as u64 != plain_bytes {
+            return None;
+        }
+        // Unwind safe: after a panic nothing of it is left. What cannot be decoded is a miss, however it says so.
+        let decode = || self.persist.decode(plain).ok().map(|value| (self.persist.weight(&value), value));
+        let (weight, value) = catch_unwind(AssertUnwindSafe(decode)).ok().flatten()?;
+        Some((value, weight))
     }
 
     /// When the scan behind a record began and when it stops being fresh; `None` if the time of day was set back since.
@@ -110,7 +131,9 @@ impl<V: Send + Sync + 'static> Disk<V> {
             if !entry.state(clock.now(), &stamps).is_usable() {
                 return None;
             }
-            let plain = persist.encode(&entry.value).ok()?;
+            // Unwind safe, as decoding is. A panic would end the tier's thread.
+            let encoded = catch_unwind(AssertUnwindSafe(|| persist.encode(&entry.value)));
+            let plain = encoded.ok()?.ok()?;
             drop(entry);
             let plain_bytes = plain.len() as u64;
             let codec = codec.for_bytes(plain.len());

@@ -161,7 +161,15 @@ impl Extras {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (size_of::<Self>() + size_of_val(&*self.tags)) as u64
+        Self::bytes_of(self.windows, self.tags.len())
+    }
+
+    /// What extras for these windows and so many tags take.
+    pub(crate) fn bytes_of(windows: Windows, tags: usize) -> u64 {
+        if windows == Windows::default() && tags == 0 {
+            return 0;
+        }
+        (size_of::<Self>() + tags * size_of::<Tag>()) as u64
     }
 }
 

@@ -39,7 +39,7 @@ pub enum Error {
     #[error("use a tier without saying how values become bytes: give the builder a Persist, such as MessagePack")]
     NoPersist,
     /// The entries would outlive the invalidations of them.
-    #[error("use a tier with stamps that are not durable: make them with Stamps::durable")]
+    #[error("use a tier with stamps that are not durable in it: make them of this tier with Stamps::durable")]
     StampsNotDurable,
     /// The thread of the clock.
     #[error("start the clock's thread")]

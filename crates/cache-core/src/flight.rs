@@ -13,21 +13,20 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use triomphe::Arc as Shared;
 
 use crate::cancel::CancelSignal;
-use crate::entry::{Entry, Hit, Stored};
+use crate::entry::{Entry, Freshness, Hit, Stored};
 use crate::key::{Key, Prehashed};
 use crate::load::{FlightOrigin, SharedError};
 use crate::stamps::Cell;
+use crate::sync::{AtomicUsize, Mutex, Task, timeout_at};
 
 const SHARDS: usize = 32;
 
@@ -97,8 +96,10 @@ pub(crate) struct Flight<V> {
     pub(crate) cancel: CancelSignal,
     /// The type of the loader's error: only callers that expect it can be told of it.
     error: TypeId,
+    /// Which values from disk will do: those that are this good, or better.
+    pub(crate) enough: Freshness,
     result: watch::Receiver<Option<Outcome<V>>>,
-    task: OnceLock<AbortHandle>,
+    task: OnceLock<Task>,
     waiters: AtomicUsize,
 }
 
@@ -108,6 +109,7 @@ impl<V> Flight<V> {
         origin: Arc<FlightOrigin>,
         cell: Arc<Cell>,
         error: TypeId,
+        enough: Freshness,
         result: watch::Receiver<Option<Outcome<V>>>,
     ) -> Self {
         Self {
@@ -116,6 +118,7 @@ impl<V> Flight<V> {
             cell,
             cancel: CancelSignal::default(),
             error,
+            enough,
             result,
             task: OnceLock::new(),
             waiters: AtomicUsize::new(0),
@@ -127,7 +130,7 @@ impl<V> Flight<V> {
     }
 
     /// Tells which task to abort when nobody waits any more.
-    pub(crate) fn runs_in(&self, task: AbortHandle) {
+    pub(crate) fn runs_in(&self, task: Task) {
         self.task.get_or_init(|| task);
     }
 }
@@ -243,9 +246,9 @@ impl<V> BoardingCard<'_, V> {
         let landing = result.wait_for(Option::is_some);
         let outcome = match deadline {
             None => landing.await,
-            Some(deadline) => match tokio::time::timeout_at(deadline.into(), landing).await {
-                Ok(outcome) => outcome,
-                Err(_) => return Err(Failure::Deadline),
+            Some(deadline) => match timeout_at(deadline, landing).await {
+                Some(outcome) => outcome,
+                None => return Err(Failure::Deadline),
             },
         };
         // Without a result the card stays good until it is dropped: leaving takes the flight out of the table, where

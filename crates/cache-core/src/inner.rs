@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use triomphe::Arc as Shared;
 
@@ -14,7 +14,7 @@ use crate::clock::{Clock, Moment};
 use crate::config::{Config, Parts};
 use crate::disk::Disk;
 use crate::entry::{Entry, Extras, Freshness, Hit, Item, State, Stored, Terms, Windows};
-use crate::flight::{Boarding, Failure, Flight, FlightId, Flights, Purpose, ResultSender};
+use crate::flight::{Boarding, Failure, Flight, FlightId, Flights, Landed, Purpose, ResultSender};
 use crate::key::{BorrowedKey, Key};
 use crate::landing::Landing;
 use crate::load::{FlightOrigin, How, LoadContext, LoadOptions, Loaded, Loader, Stale, begin};
@@ -22,8 +22,10 @@ use crate::memory::{Admission, Memory};
 use crate::observer::{Departure, Observer};
 use crate::origin::Origin;
 use crate::pause::Pauses;
+use crate::refresh::{Refreshes, Turn};
 use crate::stamps::{Cell, Stamps};
 use crate::stats::Counters;
+use crate::sync::{Executor, Mutex};
 
 /// The parts of one cache.
 pub(crate) struct Inner<V> {
@@ -35,18 +37,61 @@ pub(crate) struct Inner<V> {
     pub(crate) disk: Option<Disk<V>>,
     pub(crate) stamps: Arc<Stamps>,
     pub(crate) clock: Clock,
-    /// One for each refresh that may run behind a reader.
-    refreshes: Arc<Semaphore>,
-    pauses: Pauses,
+    refreshes: Arc<Refreshes>,
+    pub(crate) pauses: Pauses,
     runtime: Option<Handle>,
 }
 
 /// What a caller of a load wants.
+#[derive(Clone, Copy)]
 pub(crate) struct Request {
-    pub(crate) purpose: Purpose,
+    pub(crate) want: Want,
     pub(crate) options: LoadOptions,
     /// The type of the error that it can be told of.
     pub(crate) error: TypeId,
+}
+
+/// Why a caller wants a load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// It found nothing that will do.
+    Load,
+    /// It wants a newer value than the present one.
+    Reload,
+    /// It was served a stale value. If that is fresh meanwhile, there is nothing to do.
+    Refresh,
+}
+
+impl Want {
+    fn purpose(self) -> Purpose {
+        match self {
+            Self::Load => Purpose::Load,
+            Self::Reload | Self::Refresh => Purpose::Reload,
+        }
+    }
+}
+
+/// What a caller of a load must have.
+#[derive(Clone, Copy)]
+struct Demand {
+    /// The invalidation counter when it called: what began at this count or later began after every invalidation that
+    /// the caller may know of.
+    called: u64,
+    /// What will do of what is on disk.
+    enough: Freshness,
+}
+
+/// What a caller has met so far of flights that it joined, and will not put up with again.
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    too_old: bool,
+    not_enough: bool,
+}
+
+impl Tried {
+    fn any(self) -> bool {
+        self.too_old || self.not_enough
+    }
 }
 
 /// What a look found.
@@ -57,6 +102,8 @@ enum Look<V> {
     ServedStale(Hit<V>),
     /// Nothing that will do.
     Missing,
+    /// Something that is of no use to anybody any more.
+    Gone(Hit<V>),
 }
 
 impl<V: Send + Sync + 'static> Inner<V> {
@@ -78,17 +125,20 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 return Ok(self.serve_stale(key, hit, request, loader));
             }
             Look::Missing => {}
+            Look::Gone(hit) => {
+                self.remove_dead(key, &hit.entry, hit.now);
+            }
         }
         if stale != Stale::Accept
             && self.pauses.is_paused(key, self.clock.now())
-            && let Some(hit) = self.usable(key)
+            && let Some(hit) = self.stand_in(key, stale)
         {
             // The load failed a moment ago; asking again at once would only make every reader wait.
+            self.count_miss(key);
             return Ok(self.serve_on_error(key, hit));
         }
         // The loader is shared between the flight and, if what the flight finds on disk is stale, the refresh behind it.
-        let (options, error) = (request.options, request.error);
-        let loader = Arc::new(parking_lot::Mutex::new(Some(loader)));
+        let loader = Arc::new(Mutex::new(Some(loader)));
         let once = {
             let loader = Arc::clone(&loader);
             Box::new(move |context: LoadContext| match loader.lock().take() {
@@ -100,14 +150,16 @@ impl<V: Send + Sync + 'static> Inner<V> {
         match self.load(key, request, once).await {
             Ok(loaded) if loaded.how == How::Stale => {
                 let Some(loader) = loader.lock().take() else { return Ok(loaded) };
-                let request = Request { purpose: Purpose::Reload, options, error };
                 Ok(self.serve_stale(key, loaded.hit, request, loader))
             }
-            Err(failure) if failure.is_of_the_load() => match self.usable(key) {
+            Err(failure) if failure.is_of_the_load() => match self.stand_in(key, stale) {
                 // Somebody else has brought it meanwhile.
                 Some(hit) if hit.entry.is_fresh(hit.now, &self.stamps) => Ok(Loaded::there(hit, How::Hit)),
                 Some(hit) => {
-                    self.pauses.pause(key, self.clock.now());
+                    // A caller that was in a hurry says nothing about the load, which may go on.
+                    if !matches!(failure, Failure::Deadline) {
+                        self.pauses.pause(key, self.clock.now());
+                    }
                     Ok(self.serve_on_error(key, hit))
                 }
                 None => Err(failure),
@@ -123,59 +175,99 @@ impl<V: Send + Sync + 'static> Inner<V> {
         request: Request,
         loader: Loader<V>,
     ) -> Result<Loaded<V>, Failure> {
-        let Request { purpose, options, error } = request;
-        let runtime = match &self.runtime {
-            Some(runtime) => runtime.clone(),
-            None => Handle::try_current().map_err(|_| Failure::NoRuntime)?,
-        };
-        let id = FlightId { key: key.clone(), purpose };
-        let may_join = |flight: &Flight<V>| {
-            flight.error() == error && self.stamps.is_storable(&flight.cell, flight.origin.get().counter())
-        };
-        let arrived = || match purpose {
-            Purpose::Load => match self.look(key, options.stale) {
-                Look::Served(hit) | Look::ServedStale(hit) => Some(hit),
-                Look::Missing => None,
-            },
-            Purpose::Reload => None,
-        };
-        let (card, led) = match self.flights.board(id, may_join, arrived, |id| self.prepare(id, error)) {
-            Boarding::Arrived(hit) => {
-                self.count_hit(key, &hit);
-                return Ok(Loaded::there(hit, How::Hit));
+        let Request { want, options, error } = request;
+        let executor = self.executor().ok_or(Failure::NoRuntime)?;
+        let demand = Demand { called: self.stamps.counter(), enough: options.stale.enough() };
+        let (mut tried, mut loader) = (Tried::default(), Some(loader));
+        loop {
+            let may_join = |flight: &Flight<V>| {
+                let began = flight.origin.get().counter();
+                flight.error() == error
+                    && self.stamps.is_storable(&flight.cell, began)
+                    && (!tried.too_old || began >= demand.called)
+                    && (!tried.not_enough || flight.enough <= demand.enough)
+            };
+            let id = FlightId { key: key.clone(), purpose: want.purpose() };
+            let arrived = || self.arrived(key, want, options.stale);
+            let prepare = |id| self.prepare(id, error, demand.enough);
+            let (card, led) = match self.flights.board(id, may_join, arrived, prepare) {
+                Boarding::Arrived(hit) => return Ok(self.arrival(key, hit, request, tried)),
+                Boarding::Led(card, result) => (card, Some(result)),
+                Boarding::Joined(card) => (card, None),
+            };
+            if want == Want::Load && !tried.any() {
+                self.count_miss(key);
             }
-            Boarding::Led(card, result) => (card, Some(result)),
-            Boarding::Joined(card) => (card, None),
-        };
-        if purpose == Purpose::Load {
-            self.count_miss(key);
+            let how = match led {
+                Some(result) => {
+                    let Some(loader) = loader.take() else { return Err(Failure::Lost) };
+                    self.start(card.flight(), result, &options, loader, &executor);
+                    How::Led
+                }
+                None => {
+                    if !tried.any() {
+                        self.counters.joined();
+                    }
+                    How::Joined
+                }
+            };
+            let flight = Arc::clone(card.flight());
+            let landed = card.wait(options.deadline).await?;
+            if how == How::Joined && self.disappoints(&landed, &flight, demand, &mut tried) {
+                continue;
+            }
+            return Ok(self.disembark(key, landed, how, options.stale));
         }
-        let how = match led {
-            Some(result) => {
-                self.start(card.flight(), result, &options, loader, &runtime);
-                How::Led
-            }
-            None => {
-                self.counters.joined();
-                How::Joined
-            }
-        };
-        let landed = card.wait(options.deadline).await?;
+    }
+
+    /// What a waiter makes of a landing.
+    fn disembark(&self, key: &Key, landed: Landed<V>, how: How, stale: Stale) -> Loaded<V> {
         let hit = Hit { entry: landed.entry, now: self.clock.now() };
         if !landed.restored {
-            return Ok(Loaded { hit, how, stored: landed.stored });
+            return Loaded { hit, how, stored: landed.stored };
         }
         self.count_restored(key, &hit);
         let fresh = hit.entry.is_fresh(hit.now, &self.stamps);
-        let how = if fresh || options.stale == Stale::Accept { How::Restored } else { How::Stale };
-        Ok(Loaded::there(hit, how))
+        Loaded::there(hit, if fresh || stale == Stale::Accept { How::Restored } else { How::Stale })
     }
 
-    fn prepare(&self, id: FlightId, error: TypeId) -> (Arc<Flight<V>>, ResultSender<V>) {
+    /// Whether who has joined a flight cannot take what it brought, and has to try again: each reason holds once.
+    fn disappoints(&self, landed: &Landed<V>, flight: &Flight<V>, demand: Demand, tried: &mut Tried) -> bool {
+        let state = landed.entry.state(self.clock.now(), &self.stamps);
+        // Which tags a value has is known when it has landed, and not when somebody joins its flight: they may have been
+        // invalidated after the flight began and before this call.
+        let too_old = state == State::Invalid && flight.origin.get().counter() < demand.called;
+        // Who started the flight may have been content with less of what is on disk.
+        let not_enough = landed.restored && matches!(state, State::Usable(freshness) if freshness > demand.enough);
+        let again = (too_old && !tried.too_old) || (not_enough && !tried.not_enough);
+        tried.too_old |= too_old;
+        tried.not_enough |= not_enough;
+        again
+    }
+
+    /// What has come into memory since the caller looked. Called under a lock of the flights: nothing is told.
+    fn arrived(&self, key: &Key, want: Want, stale: Stale) -> Option<Hit<V>> {
+        match (want, self.look(key, stale)) {
+            (Want::Load, Look::Served(hit) | Look::ServedStale(hit)) => Some(hit),
+            (Want::Refresh, Look::Served(hit)) if hit.entry.is_fresh(hit.now, &self.stamps) => Some(hit),
+            _ => None,
+        }
+    }
+
+    fn arrival(&self, key: &Key, hit: Hit<V>, request: Request, tried: Tried) -> Loaded<V> {
+        // A call is counted once.
+        if request.want == Want::Load && !tried.any() {
+            self.count_hit(key, &hit);
+        }
+        let good = request.options.stale == Stale::Accept || hit.entry.is_fresh(hit.now, &self.stamps);
+        Loaded::there(hit, if good { How::Hit } else { How::Stale })
+    }
+
+    fn prepare(&self, id: FlightId, error: TypeId, enough: Freshness) -> (Arc<Flight<V>>, ResultSender<V>) {
         let cell = self.stamps.cell(id.key.namespace());
         let (sender, result) = watch::channel(None);
         let origin = Arc::new(FlightOrigin::new(self.begin()));
-        (Arc::new(Flight::new(id, origin, cell, error, result)), sender)
+        (Arc::new(Flight::new(id, origin, cell, error, enough, result)), sender)
     }
 
     /// Called outside the locks: a runtime that is shutting down drops the task, and the flight ends, within.
@@ -185,23 +277,18 @@ impl<V: Send + Sync + 'static> Inner<V> {
         result: ResultSender<V>,
         options: &LoadOptions,
         loader: Loader<V>,
-        runtime: &Handle,
+        executor: &Executor,
     ) {
         let landing = Landing {
             inner: Arc::clone(self),
             flight: Arc::clone(flight),
             result,
             terms: self.terms(options),
-            enough: match options.stale {
-                Stale::Refresh => Freshness::Stale,
-                Stale::Accept => Freshness::Expired,
-                Stale::Refuse => Freshness::Fresh,
-            },
             began: Instant::now(),
             landed: false,
         };
         let timeout = options.timeout.unwrap_or(self.config.load_timeout);
-        flight.runs_in(runtime.spawn(landing.fly(loader, timeout)).abort_handle());
+        flight.runs_in(executor.spawn(landing.fly(loader, timeout)));
     }
 
     pub(crate) fn context(&self, flight: &Flight<V>, refresh: bool) -> LoadContext {
@@ -216,19 +303,19 @@ impl<V: Send + Sync + 'static> Inner<V> {
         self.tell(|observer, cache| observer.stale(cache, key, hit.age()));
         let id = FlightId { key: key.clone(), purpose: Purpose::Reload };
         if !self.pauses.is_paused(key, self.clock.now()) && !self.flights.is_under_way(&id) {
-            let runtime = self.runtime.clone().map_or_else(Handle::try_current, Ok);
-            match (Arc::clone(&self.refreshes).try_acquire_owned(), runtime) {
-                (Ok(permit), Ok(runtime)) => {
+            match (self.refreshes.begin(key), self.executor()) {
+                (Turn::Mine(turn), Some(executor)) => {
                     let (inner, options) = (Arc::clone(self), LoadOptions { deadline: None, ..request.options });
-                    let request = Request { purpose: Purpose::Reload, options, ..request };
-                    runtime.spawn(async move {
-                        let _permit = permit;
+                    let request = Request { want: Want::Refresh, options, ..request };
+                    executor.spawn(async move {
                         if inner.load(&id.key, request, loader).await.is_err() {
                             inner.pauses.pause(&id.key, inner.clock.now());
                         }
+                        drop(turn);
                     });
                 }
-                _ => self.counters.refresh_skipped(),
+                (Turn::UnderWay, _) => {}
+                (Turn::Mine(_) | Turn::Full, _) => self.counters.refresh_skipped(),
             }
         }
         Loaded::there(hit, How::Stale)
@@ -239,8 +326,14 @@ impl<V: Send + Sync + 'static> Inner<V> {
         if !self.may_be_on_disk(key) {
             return None;
         }
+        let Some(executor) = self.executor() else { return self.restore_blocking(key) };
         let (inner, key) = (Arc::clone(self), key.clone());
-        tokio::task::spawn_blocking(move || inner.restore_blocking(&key)).await.ok().flatten()
+        executor.block(move || inner.restore_blocking(&key)).await.ok().flatten()
+    }
+
+    /// Where work can be sent; `None` outside a runtime.
+    pub(crate) fn executor(&self) -> Option<Executor> {
+        Executor::of(self.runtime.as_ref())
     }
 
     /// The value of a key from disk, counted.
@@ -255,7 +348,7 @@ impl<V> Inner<V> {
         let Parts { config, stamps, clock, observer, runtime, disk } = parts;
         let memory = Memory::new(&config);
         let (flights, counters, pauses) = (Flights::new(), Counters::default(), Pauses::default());
-        let refreshes = Arc::new(Semaphore::new(config.refresh_workers));
+        let refreshes = Refreshes::new(config.refresh_workers);
         Self { config, counters, observer, flights, memory, disk, stamps, clock, refreshes, pauses, runtime }
     }
 
@@ -304,10 +397,7 @@ impl<V> Inner<V> {
             }
             (State::Usable(Freshness::Stale), Stale::Refresh) => Look::ServedStale(Hit { entry, now }),
             (State::Usable(_), _) => Look::Missing,
-            (State::Dead | State::Invalid, _) => {
-                self.remove_dead(key, &entry, now);
-                Look::Missing
-            }
+            (State::Dead | State::Invalid, _) => Look::Gone(Hit { entry, now }),
         }
     }
 
@@ -316,6 +406,13 @@ impl<V> Inner<V> {
         let now = self.clock.now();
         let entry = self.memory.peek(key)?;
         entry.state(now, &self.stamps).is_usable().then_some(Hit { entry, now })
+    }
+
+    /// The value that a caller takes when the load has failed.
+    fn stand_in(&self, key: &Key, stale: Stale) -> Option<Hit<V>> {
+        let within = |hit: &Hit<V>| hit.now < hit.entry.expires.plus(hit.entry.windows().stale_if_error);
+        // The others would have been served a stale value without any load.
+        self.usable(key).filter(|hit| stale != Stale::Refuse || within(hit))
     }
 
     fn serve_on_error(&self, key: &Key, hit: Hit<V>) -> Loaded<V> {
@@ -351,8 +448,10 @@ impl<V> Inner<V> {
         let disk = self.disk.as_ref()?;
         // The barrier before the read: see the memory tier.
         let barrier = self.stamps.cell(key.namespace()).barrier();
-        let entry = disk.read(key, &self.clock, &self.stamps)?;
-        let admission = Admission::Restored { barrier };
+        let (entry, meta) = disk.read(key, &self.clock, &self.stamps)?;
+        // Whatever is stored or removed meanwhile changes the record under the same lock.
+        let unchanged = || disk.tier.meta(&disk.record_key(key)).is_some_and(|present| present == meta);
+        let admission = Admission::Restored { barrier, unchanged: &unchanged };
         let now = self.clock.now();
         let put = self.memory.store(key.clone(), Shared::clone(&entry), admission, now, &self.stamps, |_| {});
         for (key, entry) in &put.departed {
@@ -361,8 +460,9 @@ impl<V> Inner<V> {
         match put.stored {
             // Too large for memory, it is still good for this reader.
             Stored::Yes | Stored::TooLarge => Some(entry),
-            Stored::Superseded => self.usable(key).map(|hit| hit.entry),
-            Stored::Invalidated | Stored::Expired => None,
+            // Another one may have come meanwhile.
+            Stored::Superseded | Stored::Invalidated => self.usable(key).map(|hit| hit.entry),
+            Stored::Expired => None,
         }
     }
 

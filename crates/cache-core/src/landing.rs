@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::entry::{Freshness, Item, State, Stored, Terms};
+use crate::entry::{Item, State, Stored, Terms};
 use crate::flight::{Failure, Flight, Landed, Purpose, ResultSender};
 use crate::inner::Inner;
 use crate::load::{LoadFuture, Loader, SharedError};
 use crate::observer::{LoadOutcome, LoadReport};
+use crate::sync;
 
 /// What the task of a flight holds. Dropped before the landing (aborted, or its runtime is gone), it clears up.
 pub(crate) struct Landing<V> {
@@ -20,8 +21,6 @@ pub(crate) struct Landing<V> {
     pub(crate) result: ResultSender<V>,
     /// For a value that does not bring its own.
     pub(crate) terms: Terms,
-    /// Which values from disk will do: those that are this good, or better.
-    pub(crate) enough: Freshness,
     pub(crate) began: Instant,
     pub(crate) landed: bool,
 }
@@ -29,10 +28,11 @@ pub(crate) struct Landing<V> {
 impl<V: Send + Sync + 'static> Landing<V> {
     /// Looks on disk; else runs the loader, for so long at most.
     pub(crate) async fn fly(mut self, loader: Loader<V>, timeout: Duration) {
+        // A disk that does not answer is as good as none.
         if self.flight.id.purpose == Purpose::Load
-            && let Some(entry) = self.inner.restore(&self.flight.id.key).await
+            && let Some(Some(entry)) = sync::timeout(timeout, self.inner.restore(&self.flight.id.key)).await
             && let State::Usable(freshness) = entry.state(self.inner.clock.now(), &self.inner.stamps)
-            && freshness <= self.enough
+            && freshness <= self.flight.enough
         {
             self.leave_the_table();
             self.result.send_replace(Some(Ok(Landed { entry, stored: Stored::Yes, restored: true })));
@@ -42,11 +42,11 @@ impl<V: Send + Sync + 'static> Landing<V> {
         let refresh = self.flight.id.purpose == Purpose::Reload;
         let context = self.inner.context(&self.flight, refresh);
         let loader = loader(context);
-        let outcome = match tokio::time::timeout(timeout, caught(loader)).await {
-            Ok(Ok(Ok(item))) => Ok(item),
-            Ok(Ok(Err(error))) => Err(Failure::Failed(error)),
-            Ok(Err(message)) => Err(Failure::Panicked(message)),
-            Err(_) => {
+        let outcome = match sync::timeout(timeout, caught(loader)).await {
+            Some(Ok(Ok(item))) => Ok(item),
+            Some(Ok(Err(error))) => Err(Failure::Failed(error)),
+            Some(Err(message)) => Err(Failure::Panicked(message)),
+            None => {
                 self.flight.cancel.raise();
                 Err(Failure::TimedOut(timeout))
             }
@@ -67,6 +67,7 @@ impl<V: Send + Sync + 'static> Landing<V> {
             let key = &self.flight.id.key;
             let cell = Arc::clone(&self.flight.cell);
             let (entry, stored) = self.inner.store(key, item, self.flight.origin.get(), cost, self.terms, cell);
+            self.inner.pauses.forget(key);
             Landed { entry, stored, restored: false }
         });
         self.leave_the_table();

@@ -37,6 +37,8 @@
 
 mod key;
 
+mod sync;
+
 mod clock;
 mod origin;
 
@@ -56,6 +58,7 @@ mod flight;
 mod landing;
 mod load;
 mod pause;
+mod refresh;
 
 mod cache_config;
 mod config;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::disk::{Disk, key_of};
-use crate::entry::{Entry, Freshness, State, Windows};
+use crate::entry::{Entry, Extras, Freshness, State, Windows};
 use crate::inner::Inner;
 use crate::key::{Key, Namespace};
 use crate::tier::{Listed, Meta};
@@ -94,6 +94,9 @@ impl<V> Inner<V> {
     /// A page of the entries that may be used. Blocks while it reads the disk's list, and looks at every key in memory.
     pub(crate) fn list(&self, filter: &EntryFilter) -> Vec<EntryInfo> {
         let now = self.clock.now();
+        if filter.limit == 0 {
+            return Vec::new();
+        }
         let wanted = |key: &Key| {
             filter.namespace.as_ref().is_none_or(|namespace| key.namespace() == namespace)
                 && filter.after.as_ref().is_none_or(|after| key > after)
@@ -114,14 +117,16 @@ impl<V> Inner<V> {
     }
 
     fn add_from_disk(&self, disk: &Disk<V>, filter: &EntryFilter, now: Moment, page: &mut BTreeMap<Key, EntryInfo>) {
-        let mut after = match (&filter.after, &filter.namespace) {
-            (Some(after), _) => Some(disk.record_key(after)),
-            // The first key that can be in the namespace.
-            (None, Some(namespace)) => Some(disk.record_key(&Key::new(namespace, *b""))),
-            (None, None) => None,
-        };
+        // The first key that can be in the namespace.
+        let first = filter.namespace.as_ref().map(|namespace| Key::new(namespace, *b""));
+        let mut after = filter.after.as_ref().map(|after| disk.record_key(after));
+        if let Some(first) = first.filter(|first| filter.after.as_ref().is_none_or(|after| after < first)) {
+            // What comes after it is listed; it may be a key itself.
+            self.add_record(disk, disk.stored(&first), now, filter.limit, page);
+            after = Some(disk.record_key(&first));
+        }
         loop {
-            let listed = disk.tier.list(&disk.cache, after.as_ref(), filter.limit.max(1));
+            let listed = disk.tier.list(&disk.cache, after.as_ref(), filter.limit);
             let Some(last) = listed.last().map(|record| record.key.clone()) else { return };
             for record in listed {
                 let key = key_of(&record.key);
@@ -131,18 +136,31 @@ impl<V> Inner<V> {
                 if page.len() >= filter.limit && page.last_key_value().is_some_and(|(highest, _)| *highest < key) {
                     return;
                 }
-                let Some(on_disk) = self.info_of_record(disk, &key, &record, now) else { continue };
-                page.entry(key)
-                    .and_modify(|info| {
-                        info.tier = Tiers::Both;
-                        info.stored_bytes = Some(record.stored_bytes);
-                    })
-                    .or_insert(on_disk);
-                if page.len() > filter.limit {
-                    page.pop_last();
-                }
+                self.add_record(disk, Some(record), now, filter.limit, page);
             }
             after = Some(last);
+        }
+    }
+
+    fn add_record(
+        &self,
+        disk: &Disk<V>,
+        record: Option<Listed>,
+        now: Moment,
+        limit: usize,
+        page: &mut BTreeMap<Key, EntryInfo>,
+    ) {
+        let Some(record) = record else { return };
+        let key = key_of(&record.key);
+        let Some(on_disk) = self.info_of_record(disk, &key, &record, now) else { return };
+        page.entry(key)
+            .and_modify(|info| {
+                info.tier = Tiers::Both;
+                info.stored_bytes = Some(record.stored_bytes);
+            })
+            .or_insert(on_disk);
+        if page.len() > limit {
+            page.pop_last();
         }
     }
 
@@ -151,9 +169,7 @@ impl<V> Inner<V> {
         let now = self.clock.now();
         let in_memory = self.memory.peek(key).and_then(|entry| self.info(key, &entry, now));
         let on_disk = self.disk.as_ref().and_then(|disk| {
-            let name = disk.record_key(key);
-            let (meta, payload) = disk.tier.get(&name)?;
-            let record = Listed { key: name, meta, stored_bytes: payload.bytes.len() as u64 };
+            let record = disk.stored(key)?;
             self.info_of_record(disk, key, &record, now)
         });
         match (in_memory, on_disk) {
@@ -195,7 +211,11 @@ impl<V> Inner<V> {
             freshness,
             age: now.since(origin.loaded_at()),
             freshness_ms: expires.nanos_after(now) / 1_000_000,
-            bytes: meta.value_bytes + key.heap_bytes() + Entry::<V>::OVERHEAD + size_of::<V>() as u64,
+            bytes: meta.value_bytes
+                + key.heap_bytes()
+                + Entry::<V>::OVERHEAD
+                + size_of::<V>() as u64
+                + Extras::bytes_of(windows, meta.tags.len()),
             stored_bytes: Some(*stored_bytes),
             hits: 0,
             cost: Duration::from_micros(meta.cost_us),

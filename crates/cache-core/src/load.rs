@@ -6,13 +6,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::cancel::CancelSignal;
 use crate::clock::Clock;
-use crate::entry::{Hit, Item, Stored};
+use crate::entry::{Freshness, Hit, Item, Stored};
 use crate::origin::Origin;
 use crate::stamps::Stamps;
+use crate::sync::Mutex;
 
 /// What one call asks for. The default leaves everything to the cache's configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,6 +42,17 @@ pub enum Stale {
     Accept,
     /// Loads it at once. If that fails, it takes the old value as far as `stale_if_error` allows.
     Refuse,
+}
+
+impl Stale {
+    /// What will do of a value that is there.
+    pub(crate) fn enough(self) -> Freshness {
+        match self {
+            Self::Refresh => Freshness::Stale,
+            Self::Accept => Freshness::Expired,
+            Self::Refuse => Freshness::Fresh,
+        }
+    }
 }
 
 /// What a loader is told.

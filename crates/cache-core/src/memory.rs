@@ -13,11 +13,12 @@
 //!
 //! Whichever comes first, the deleted value is not there afterwards. An entry that was read from the disk tier began
 //! long before any barrier; it is stored if no barrier was raised since before it was read. A delete that was under way
-//! then raises its second barrier under the lock, so it is seen whichever of the two gets the lock first.
+//! then raises its second barrier under the lock, so it is seen whichever of the two gets the lock first. And it is
+//! stored only if the disk tier still has that very record: a value that was stored meanwhile, and has left the memory
+//! again or was too large for it, is not followed by the one before it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::Mutex;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
 
 use triomphe::Arc as Shared;
@@ -28,6 +29,7 @@ use crate::entry::{Entry, State, Stored};
 use crate::key::{BorrowedKey, Key, Prehashed};
 use crate::observer::Departure;
 use crate::stamps::Stamps;
+use crate::sync::Mutex;
 
 /// The share of a shard for entries that have proved themselves; quick_cache admits nothing heavier. Its own default.
 const HOT: f64 = 0.97;
@@ -55,12 +57,13 @@ pub(crate) struct Put<V> {
 }
 
 /// Why an entry may be stored.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Admission {
+#[derive(Clone, Copy)]
+pub(crate) enum Admission<'a> {
     /// It was loaded: no barrier was raised since its load began.
     Loaded,
-    /// It was read from the disk tier, before which the namespace's barrier stood here.
-    Restored { barrier: u64 },
+    /// It was read from the disk tier, before which the namespace's barrier stood here; and it is still what the disk
+    /// tier has.
+    Restored { barrier: u64, unchanged: &'a dyn Fn() -> bool },
 }
 
 impl<V> Memory<V> {
@@ -107,7 +110,7 @@ impl<V> Memory<V> {
         &self,
         key: Key,
         entry: Shared<Entry<V>>,
-        admission: Admission,
+        admission: Admission<'_>,
         now: Moment,
         stamps: &Stamps,
         then: impl FnOnce(bool),
@@ -122,7 +125,7 @@ impl<V> Memory<V> {
             let counter = entry.origin.counter();
             let may_store = match admission {
                 Admission::Loaded => stamps.is_storable(&entry.cell, counter),
-                Admission::Restored { barrier } => entry.cell.barrier() == barrier,
+                Admission::Restored { barrier, unchanged } => entry.cell.barrier() == barrier && unchanged(),
             };
             if !may_store || entry.state(now, stamps) == State::Invalid {
                 return refused(Stored::Invalidated);
@@ -294,7 +297,7 @@ impl<V> Lifecycle<Key, Shared<Entry<V>>> for Departures {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 

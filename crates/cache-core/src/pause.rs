@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::clock::Moment;
 use crate::key::{Key, Prehashed};
+use crate::sync::Mutex;
 
 /// How long a failed load is not tried again while there is an old value.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -31,6 +30,11 @@ impl Pauses {
         until.insert(key.clone(), now.plus(PAUSE));
     }
 
+    /// The load of a key has succeeded.
+    pub(crate) fn forget(&self, key: &Key) {
+        self.until.lock().remove(key);
+    }
+
     pub(crate) fn is_paused(&self, key: &Key, now: Moment) -> bool {
         let mut until = self.until.lock();
         match until.get(key) {
@@ -44,7 +48,7 @@ impl Pauses {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
     use crate::key::Namespace;

@@ -21,12 +21,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::{Ordering, fence};
 
 use crate::error::NotDurable;
 use crate::key::Namespace;
+use crate::sync::{AtomicU64, Mutex};
 use crate::tier::{ByteTier, Change, Restored};
 
 /// How many cells there may be before those that nobody holds are folded into the floor.
@@ -125,6 +124,11 @@ impl Stamps {
         self.tier.is_some()
     }
 
+    /// Whether it is this tier that makes them outlive it.
+    pub(crate) fn stand_on(&self, tier: &Arc<dyn ByteTier>) -> bool {
+        self.tier.as_ref().is_some_and(|mine| std::ptr::addr_eq(Arc::as_ptr(mine), Arc::as_ptr(tier)))
+    }
+
     /// Makes everything invalid that began before now. Returns the stamp. Blocks while it is made durable.
     ///
     /// # Errors
@@ -175,8 +179,16 @@ impl Stamps {
         };
         *known = Some(Arc::clone(&fingerprint));
         let stamp = self.stamp(&cell, |cell| &cell.invalidated);
-        self.record(stamp, || Change::Fingerprint { namespace: namespace.text(), fingerprint, stamp })?;
-        Ok(noted)
+        let change = || Change::Fingerprint { namespace: namespace.text(), fingerprint, stamp };
+        match self.record(stamp, change) {
+            Ok(_) => Ok(noted),
+            Err(error) => {
+                // The next process would compare with what was known before, while what is stored from now on was made
+                // of this. So whoever looks next finds nothing known, and tries again to make it durable.
+                *known = None;
+                Err(error)
+            }
+        }
     }
 
     /// What the data behind a namespace looked like when somebody looked last.
@@ -291,15 +303,23 @@ impl Registry {
     /// Keeps the cells that are held, and those that `keep` says.
     fn retain(&mut self, keep: impl Fn(&Cell) -> bool) {
         fn of<K: Eq + Hash + Borrow<str>>(cells: &mut HashMap<K, Arc<Cell>>, keep: impl Fn(&Cell) -> bool) {
-            cells.retain(|_, cell| Arc::strong_count(cell) > 1 || keep(cell));
+            cells.retain(|_, cell| !is_idle(cell) || keep(cell));
         }
         of(&mut self.namespaces, &keep);
         of(&mut self.tags, &keep);
     }
 
     fn idle(&self) -> impl Iterator<Item = &Arc<Cell>> {
-        self.namespaces.values().chain(self.tags.values()).filter(|cell| Arc::strong_count(cell) == 1)
+        self.namespaces.values().chain(self.tags.values()).filter(|cell| is_idle(cell))
     }
+}
+
+/// Whether nobody holds a cell of the registry, whose lock is held: then nobody can begin to.
+fn is_idle(cell: &Arc<Cell>) -> bool {
+    let idle = Arc::strong_count(cell) == 1;
+    // Whoever let go of it last may have stamped it just before; that has to be seen from here on.
+    fence(Ordering::Acquire);
+    idle
 }
 
 impl Cell {
@@ -319,7 +339,7 @@ impl Cell {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 

@@ -23,7 +23,7 @@ pub struct Stats {
     pub misses: u64,
     /// Of these: served from disk.
     pub disk_hits: u64,
-    /// Of the hits: stale values, which were to be loaded again behind the reader.
+    /// Of the hits and the disk hits: stale values, which were to be loaded again behind the reader.
     pub stale_serves: u64,
     /// Refreshes that were left out because too many were under way.
     pub refreshes_skipped: u64,
@@ -196,10 +196,11 @@ impl Counters {
 
     fn now(&self, at: Moment) -> Sample {
         let sum = |field: fn(&Slot) -> &AtomicU64| -> u64 { self.slots.iter().map(|slot| get(field(slot))).sum() };
-        // The misses first: a read that is counted between the two must not look like a hit too many.
-        let misses = sum(|slot| &slot.misses);
+        // The hits first, those on disk before all: each of them is a miss as well, counted before it. A read that is
+        // counted between the two must not look like a hit too many.
+        let disk_hits = get(&self.disk_hits);
         let hits = sum(|slot| &slot.hits);
-        Sample { at, hits: hits + get(&self.disk_hits), reads: hits + misses }
+        Sample { at, hits: hits + disk_hits, reads: hits + sum(|slot| &slot.misses) }
     }
 
     pub(crate) fn miss(&self) {
@@ -242,10 +243,12 @@ impl Counters {
         let sum = |field: fn(&Slot) -> &AtomicU64| self.slots.iter().map(|slot| get(field(slot))).sum();
         self.sample(now);
         let window = self.samples.lock().window(self.now(now));
+        // Before the misses, of which they are a part.
+        let disk_hits = get(&self.disk_hits);
         Stats {
             hits: sum(|slot| &slot.hits),
             misses: sum(|slot| &slot.misses),
-            disk_hits: get(&self.disk_hits),
+            disk_hits,
             stale_serves: get(&self.stale_serves),
             refreshes_skipped: get(&self.refreshes_skipped),
             stale_on_error: get(&self.stale_on_error),

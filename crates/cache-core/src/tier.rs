@@ -8,6 +8,7 @@
 //! 1. [`ByteTier::record`] returns when the change is durable, and waits for no payload.
 //! 2. Changes and writes of one record take effect in the order of the calls: a [`ByteTier::put`] that came before a
 //!    [`ByteTier::remove`] is never seen after it, not after a crash either.
+//!    Nor is a record that a change covers, though its put came after the change: covered is what began before the stamp.
 //! 3. Anything that cannot be read back exactly (another layout, a wrong checksum, a key that differs) is a miss.
 //! 4. Everything but `put`, `remove`, `meta` and `stats` may block; the cache calls it off the async threads.
 

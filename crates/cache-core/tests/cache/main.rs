@@ -4,13 +4,19 @@
 //! at gates that the test opens.
 
 mod fixture;
+mod lives;
+mod tier;
 
 mod ages;
 mod bounds;
 mod flights;
 mod invalidation;
+mod joining;
 mod model;
 mod observing;
 mod reloads;
+mod restarts;
+mod stale;
 mod stress;
+mod tiers;
 mod waiters;

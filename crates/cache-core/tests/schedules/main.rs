@@ -1,0 +1,1 @@
+//! What a cache promises under every schedule: see each module.
