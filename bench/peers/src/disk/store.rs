@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 use super::place::Place;
 
 /// Values that are inserted between two flushes: fewer than may wait, so that none is dropped.
-const LOT: usize = 4_000;
+const LOT: usize = 8_000;
 /// Their bytes, likewise.
 const LOT_BYTES: usize = 32 << 20;
 
