@@ -119,7 +119,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
     pub fn insert(&self, key: &Key, item: Item<V>) -> Stored {
         let cell = self.inner.stamps.cell(key.namespace());
         let terms = self.inner.terms(&LoadOptions::default());
-        self.inner.store(key, item, self.begin(), Duration::ZERO, terms, cell).1
+        let origin = item.origin.unwrap_or_else(|| self.begin());
+        self.inner.store(key, item, origin, Duration::ZERO, terms, cell).1
     }
 
     /// Makes everything invalid that the scope covers and that began before now. Returns the stamp of the invalidation.

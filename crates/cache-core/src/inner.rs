@@ -181,11 +181,11 @@ impl<V: Send + Sync + 'static> Inner<V> {
         let (mut tried, mut loader) = (Tried::default(), Some(loader));
         loop {
             let may_join = |flight: &Flight<V>| {
-                let began = flight.origin.get().counter();
-                flight.error() == error
-                    && self.stamps.is_storable(&flight.cell, began)
-                    && (!tried.too_old || began >= demand.called)
-                    && (!tried.not_enough || flight.enough <= demand.enough)
+                // What has not begun will begin after this call.
+                let is_late_enough = flight.origin.began().is_none_or(|began| {
+                    self.stamps.is_storable(&flight.cell, began) && (!tried.too_old || began >= demand.called)
+                });
+                flight.error() == error && is_late_enough && (!tried.not_enough || flight.enough <= demand.enough)
             };
             let id = FlightId { key: key.clone(), purpose: want.purpose() };
             let arrived = || self.arrived(key, want, options.stale);
@@ -490,6 +490,7 @@ impl<V> Inner<V> {
     where
         V: Send + Sync + 'static,
     {
+        let began = origin.counter();
         let origin = item.origin.unwrap_or(origin);
         let extras = Extras::of(terms.windows, &item.tags, &self.stamps);
         let bytes = item
@@ -517,7 +518,8 @@ impl<V> Inner<V> {
             None => {}
         };
         let now = self.clock.now();
-        let put = self.memory.store(key.clone(), Shared::clone(&entry), Admission::Loaded, now, &self.stamps, hand_on);
+        let admission = Admission::Loaded { began };
+        let put = self.memory.store(key.clone(), Shared::clone(&entry), admission, now, &self.stamps, hand_on);
         for (key, entry) in &put.departed {
             self.departed(key, entry, put.why);
         }

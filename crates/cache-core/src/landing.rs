@@ -43,6 +43,8 @@ impl<V: Send + Sync + 'static> Landing<V> {
         let context = self.inner.context(&self.flight, refresh);
         let loader = loader(context);
         let outcome = match sync::timeout(timeout, caught(loader)).await {
+            // Who joined a load that had not begun was promised one that begins later.
+            Some(Ok(Ok(_))) if self.flight.origin.began().is_none() => Err(Failure::Lost),
             Some(Ok(Ok(item))) => Ok(item),
             Some(Ok(Err(error))) => Err(Failure::Failed(error)),
             Some(Err(message)) => Err(Failure::Panicked(message)),

@@ -81,6 +81,13 @@ impl LoadContext {
         self.origin.get()
     }
 
+    /// Says that this load has read nothing yet and will say [`LoadContext::begin_again`] before it does. Until then
+    /// everybody may join it, whatever is invalidated meanwhile. For a loader that waits for its turn, or asks whether the
+    /// data has changed, first. A load that never begins after this has no value: its waiters are told that it was lost.
+    pub fn postpone(&self) {
+        self.origin.postpone();
+    }
+
     /// Says that nothing which this load has read so far goes into its value: it begins now. For a loader that has
     /// found out, and noted, that the data has changed, and only then reads it.
     pub fn begin_again(&self) -> Origin {
@@ -112,19 +119,36 @@ pub(crate) fn begin(stamps: &Stamps, clock: &Clock) -> Origin {
 
 /// The origin of a load under way, which its loader may move forward.
 #[derive(Debug)]
-pub(crate) struct FlightOrigin(Mutex<Origin>);
+pub(crate) struct FlightOrigin(Mutex<Begun>);
+
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    origin: Origin,
+    /// It has read nothing, and will begin later than now.
+    postponed: bool,
+}
 
 impl FlightOrigin {
     pub(crate) fn new(origin: Origin) -> Self {
-        Self(Mutex::new(origin))
+        Self(Mutex::new(Begun { origin, postponed: false }))
     }
 
     pub(crate) fn get(&self) -> Origin {
-        *self.0.lock()
+        self.0.lock().origin
+    }
+
+    /// The counter from before the load began; `None` while it has not begun.
+    pub(crate) fn began(&self) -> Option<u64> {
+        let Begun { origin, postponed } = *self.0.lock();
+        (!postponed).then_some(origin.counter())
+    }
+
+    fn postpone(&self) {
+        self.0.lock().postponed = true;
     }
 
     fn set(&self, origin: Origin) -> Origin {
-        *self.0.lock() = origin;
+        *self.0.lock() = Begun { origin, postponed: false };
         origin
     }
 }

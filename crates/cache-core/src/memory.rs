@@ -59,8 +59,9 @@ pub(crate) struct Put<V> {
 /// Why an entry may be stored.
 #[derive(Clone, Copy)]
 pub(crate) enum Admission<'a> {
-    /// It was loaded: no barrier was raised since its load began.
-    Loaded,
+    /// It was loaded, and no barrier was raised since this counter, from before its load began. The value may be made of
+    /// what is older: that may be invalid, but a delete of keys does not touch it.
+    Loaded { began: u64 },
     /// It was read from the disk tier, before which the namespace's barrier stood here; and it is still what the disk
     /// tier has.
     Restored { barrier: u64, unchanged: &'a dyn Fn() -> bool },
@@ -122,9 +123,8 @@ impl<V> Memory<V> {
         let mut departed = Departed::default();
         {
             let _stripe = self.stripe(&key).lock();
-            let counter = entry.origin.counter();
             let may_store = match admission {
-                Admission::Loaded => stamps.is_storable(&entry.cell, counter),
+                Admission::Loaded { began } => entry.cell.barrier() <= began,
                 Admission::Restored { barrier, unchanged } => entry.cell.barrier() == barrier && unchanged(),
             };
             if !may_store || entry.state(now, stamps) == State::Invalid {

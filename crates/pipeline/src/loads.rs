@@ -29,6 +29,7 @@ impl DataPipeline {
         let (this, dataset, call) = (self.clone(), Arc::clone(dataset), call.clone());
         move |context| {
             Box::pin(async move {
+                context.postpone();
                 let version = this.next_version();
                 let on_begin = this.on_begin(&dataset, context);
                 let sink = Arc::new(TableSink::new(Arc::clone(&dataset.schema), dataset.policy.max_bytes, on_begin));
@@ -50,6 +51,7 @@ impl DataPipeline {
         let (this, dataset, call, query) = (self.clone(), Arc::clone(dataset), call.clone(), query.clone());
         move |context| {
             Box::pin(async move {
+                context.postpone();
                 let version = this.next_version();
                 let pushdown = eval::pushdown(&query);
                 let request = ScanRequest {

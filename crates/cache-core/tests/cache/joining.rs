@@ -1,10 +1,13 @@
 //! Who may share a load: nobody for whom it began too early.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use cache_core::{Departure, How, Item, Key, LoadContext, LoadOptions, Namespace, Noted, Observer, Scope, Stored};
+use cache_core::{
+    Departure, How, Item, Key, LoadContext, LoadError, LoadOptions, Namespace, Noted, Observer, Scope, Stored,
+};
 
-use crate::fixture::{Fixture, Gate, TTL, invalidate, key, number_item, until};
+use crate::fixture::{Fixture, Gate, TTL, invalidate, key, number_item, ready, until};
 
 /// A loader of a tagged number, once the gate is open.
 fn tagged(
@@ -151,4 +154,54 @@ fn an_observer_may_use_the_cache_that_it_observes() {
     let loaded = told.recv_timeout(TTL).expect("it does not wait for a lock that its own thread holds");
     assert_eq!(loaded, (2, Stored::Yes));
     assert!(observer.left.load(std::sync::atomic::Ordering::SeqCst) >= 2);
+}
+
+#[tokio::test]
+async fn who_comes_after_an_invalidation_joins_a_load_that_has_not_begun() {
+    let fixture = Fixture::new();
+    let (gate, cache) = (Gate::new(), fixture.cache.clone());
+    let waiting = gate.clone();
+    let first = tokio::spawn(async move {
+        let load = move |context: LoadContext| async move {
+            context.postpone();
+            waiting.pass().await;
+            context.begin_again();
+            Ok::<_, Infallible>(number_item(1))
+        };
+        cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap()
+    });
+    until(|| fixture.cache.stats().loading == 1).await;
+    // The task has to come to its first line.
+    tokio::task::yield_now().await;
+    invalidate(&fixture.cache, Scope::All);
+    let cache = fixture.cache.clone();
+    let second = tokio::spawn(async move { cache.try_get_or_load(&key("a"), LoadOptions::default(), ready(2)).await });
+    until(|| fixture.cache.stats().joined == 1).await;
+    gate.open();
+    assert_eq!((*first.await.unwrap().value(), *second.await.unwrap().unwrap().value()), (1, 1));
+    assert_eq!(fixture.get(&key("a")), Some(1), "it was stored: it began after the invalidation");
+}
+
+#[tokio::test]
+async fn a_load_that_never_begins_has_no_value() {
+    let fixture = Fixture::new();
+    let load = |context: LoadContext| async move {
+        context.postpone();
+        Ok::<_, Infallible>(number_item(1))
+    };
+    let error = fixture.cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap_err();
+    assert!(matches!(error, LoadError::Lost), "{error}");
+    assert_eq!(fixture.get(&key("a")), None);
+}
+
+#[tokio::test]
+async fn a_delete_of_keys_keeps_what_is_made_later_of_older_values() {
+    let fixture = Fixture::new();
+    let table = fixture.cache.begin();
+    invalidate(&fixture.cache, Scope::Key(key("a")));
+    assert_eq!(fixture.cache.insert(&key("b"), number_item(1)), Stored::Yes);
+    let load = move |_: LoadContext| async move { Ok::<_, Infallible>(number_item(2).with_origin(table)) };
+    let loaded = fixture.cache.try_get_or_load(&key("a"), LoadOptions::default(), load).await.unwrap();
+    assert_eq!(loaded.stored(), Stored::Yes, "the load began after the delete");
+    assert_eq!(fixture.cache.insert(&key("a"), number_item(3).with_origin(table)), Stored::Invalidated);
 }
