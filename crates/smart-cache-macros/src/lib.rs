@@ -1,8 +1,8 @@
 //! The attribute macro of smart-cache. Its documentation is that of the crate `smart_cache`, which re-exports it.
 //!
 //! An expansion is made in three steps, each with a module of its own: what stands in the brackets
-//! ([`arguments`]), what stands below them ([`subject`]), and the code that is written for both ([`expand`], with the
-//! [`key`] and the functions beside the cached one, [`companions`]). Everything that can be refused is refused in the
+//! (`arguments`), what stands below them (`subject`), and the code that is written for both (`expand`, with the
+//! `key` and the functions beside the cached one, `companions`). Everything that can be refused is refused in the
 //! first two, with a message that says what to write instead; the third cannot fail.
 
 #![forbid(unsafe_code)]

@@ -8,6 +8,9 @@ mod values;
 
 use std::cell::Cell;
 
+/// Keys of up to so many bytes are written on the stack.
+const INLINE: usize = 64;
+
 /// A buffer that has grown beyond this is not kept for the next key.
 const KEPT_CAPACITY: usize = 64 << 10;
 
@@ -53,18 +56,32 @@ pub trait CacheKey {
     }
 }
 
-/// Where a key is written.
-#[derive(Debug, Default)]
+/// Where a key is written: most keys are small, and never leave the stack.
+#[derive(Debug)]
 pub struct KeyWriter {
-    bytes: Vec<u8>,
+    inline: [u8; INLINE],
+    /// How much of `inline` is written; more than it holds once the key is in `spilled`.
+    length: usize,
+    spilled: Vec<u8>,
     given_up: bool,
+}
+
+thread_local! {
+    /// Where the next large key of this thread is written.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl KeyWriter {
     /// Writes bytes as they are: of a fixed number, or with their length before them.
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        match self.inline.get_mut(self.length..self.length + bytes.len()) {
+            Some(room) => {
+                room.copy_from_slice(bytes);
+                self.length += bytes.len();
+            }
+            None => self.spill().extend_from_slice(bytes),
+        }
     }
 
     /// Writes a length, which has to stand before what has it.
@@ -80,33 +97,49 @@ impl KeyWriter {
 
     /// Has something written that tells its length only afterwards.
     pub(crate) fn with_length(&mut self, write: impl FnOnce(&mut Vec<u8>) -> bool) {
-        let start = self.bytes.len();
-        self.length(0);
-        let body = self.bytes.len();
-        self.given_up |= !write(&mut self.bytes);
-        let length = (self.bytes.len() - body) as u64;
-        self.bytes[start..body].copy_from_slice(&length.to_le_bytes());
+        let bytes = self.spill();
+        let start = bytes.len();
+        bytes.extend_from_slice(&[0; size_of::<u64>()]);
+        let body = bytes.len();
+        let written = write(bytes);
+        let length = (bytes.len() - body) as u64;
+        bytes[start..body].copy_from_slice(&length.to_le_bytes());
+        self.given_up |= !written;
     }
 
-    /// Has a key written into a buffer that the next key of this thread is written into as well. `None` for a value that
-    /// has no key.
+    /// The buffer of a large key, with what is written already.
+    #[cold]
+    fn spill(&mut self) -> &mut Vec<u8> {
+        if self.length <= INLINE {
+            // Taken out, because what is written may be the result of another cached function. Where the thread is
+            // ending and has no buffer any more, a new one does.
+            self.spilled = BUFFER.try_with(Cell::take).unwrap_or_default();
+            self.spilled.extend_from_slice(&self.inline[..self.length]);
+            self.length = INLINE + 1;
+        }
+        &mut self.spilled
+    }
+
+    /// Has a key written and read. `None` for a value that has no key.
     #[inline]
     pub(crate) fn written<T>(write: impl FnOnce(&mut Self), read: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        thread_local! {
-            static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-        }
-        // Taken out, because what is written may be the result of another cached function. Where the thread is ending
-        // and has no buffer any more, a new one does.
-        let bytes = BUFFER.try_with(Cell::take).unwrap_or_default();
-        let mut writer = Self { bytes, given_up: false };
+        let mut writer = Self { inline: [0; INLINE], length: 0, spilled: Vec::new(), given_up: false };
         write(&mut writer);
-        let read = (!writer.given_up).then(|| read(&writer.bytes));
-        if writer.bytes.capacity() <= KEPT_CAPACITY {
-            writer.bytes.clear();
-            // A thread that is ending keeps nothing.
-            let _ = BUFFER.try_with(|buffer| buffer.set(writer.bytes));
+        let bytes = writer.inline.get(..writer.length).unwrap_or(&writer.spilled);
+        let read = (!writer.given_up).then(|| read(bytes));
+        if writer.length > INLINE {
+            writer.give_back();
         }
         read
+    }
+
+    #[cold]
+    fn give_back(mut self) {
+        if self.spilled.capacity() <= KEPT_CAPACITY {
+            self.spilled.clear();
+            // A thread that is ending keeps nothing.
+            let _ = BUFFER.try_with(|buffer| buffer.set(self.spilled));
+        }
     }
 }
 

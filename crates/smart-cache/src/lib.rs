@@ -40,7 +40,7 @@
 //! | argument | default | meaning |
 //! |---|---|---|
 //! | `ttl = 3600` or `"5m"` | 1 h | how long a result is served |
-//! | `max_entries = 100` | 100 | how many results are kept in memory, for this function alone |
+//! | `max_entries = 100` | 100 | how many results are kept in memory at most, for this function alone |
 //! | `key = (a, &b.id)` | all arguments | what tells two calls apart; anything that is [`CacheKey`] |
 //! | `skip(db)` | | arguments that do not tell calls apart; for methods also `skip(self)` |
 //! | `tags("x", "y")`, `tags = [format!("user:{id}")]` | | names to invalidate by, with [`Global::invalidate_tag`] |

@@ -17,8 +17,9 @@ use crate::persistence::Base;
 /// The weight of an entry in memory, so that `max_entries` is what bounds the cache: an entry counts as more than one
 /// only if its key, or its persisted form, is larger than this.
 const ENTRY_BYTES: u64 = 1 << 20;
-/// Up to so many entries the cache is in one piece, so that it holds exactly as many as it says.
-const ONE_PIECE: u64 = 1_024;
+/// Up to so many entries the cache is in one piece, so that it holds exactly as many as it says. Larger ones are cut into
+/// several, with a lock each, and may let a few entries go before all of them are full.
+const ONE_PIECE: u64 = 256;
 
 pub(crate) struct Store<V> {
     cache: Cache<V>,

@@ -80,6 +80,24 @@ fn a_value_that_gives_up_has_no_key_and_spoils_no_other() {
     assert_eq!(bytes(&1_u8), [1]);
 }
 
+#[test]
+fn keys_of_all_sizes_are_what_was_written() {
+    for size in [0, 1, INLINE - 8, INLINE - 7, INLINE, INLINE + 1, KEPT_CAPACITY + 1, 3] {
+        let text = "x".repeat(size);
+        let expected = [&(size as u64).to_le_bytes(), text.as_bytes()].concat();
+        assert_eq!(bytes(&text), expected, "{size}");
+        assert_eq!(bytes(&(&text, 7_u8)), [&expected, [7].as_slice()].concat(), "{size} and more");
+        let nested = KeyWriter::written(
+            |writer| {
+                text.write(writer);
+                writer.bytes(&bytes(&text));
+            },
+            <[u8]>::to_vec,
+        );
+        assert_eq!(nested.unwrap(), [expected.clone(), expected].concat(), "{size} twice");
+    }
+}
+
 type Sample = (String, Vec<Option<i32>>, bool, [u8; 2], (char, u64));
 
 proptest! {
