@@ -193,3 +193,27 @@ fn without_a_runtime_nothing_runs_behind_and_nothing_stale_is_served() {
     pass(60);
     assert_eq!(crate::park::block_on(value()), 1);
 }
+
+#[test]
+fn a_cache_that_cannot_be_opened_comes_down_to_calling_the_function() {
+    use crate::function::{Function, Settings};
+    let broken = Function::<u32>::open(Settings {
+        name: "broken".into(),
+        ttl: Duration::ZERO,
+        max_entries: 100,
+        stale: Duration::ZERO,
+        stale_if_error: Duration::ZERO,
+        version: 0,
+        source: 0,
+    });
+    for result in [1, 2] {
+        let missed = broken.hit(|_| ()).err().unwrap();
+        assert_eq!(missed.run(|| result), result);
+        let missed = broken.hit(|_| ()).err().unwrap();
+        assert_eq!(crate::park::block_on(missed.run_async(|| async { Err::<u32, _>(result) })), Err(result));
+    }
+    assert!(broken.peek(None).is_none());
+    broken.invalidate(broken.key(|_| ())).unwrap();
+    broken.clear().unwrap();
+    assert!(broken.stats().problem.unwrap().contains("ttl"));
+}
