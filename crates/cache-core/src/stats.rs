@@ -166,7 +166,9 @@ impl Counters {
     pub(crate) fn hit(&self, cost_us: u32) {
         let slot = &self.slots[slot()];
         add(&slot.hits, 1);
-        add(&slot.saved_us, u64::from(cost_us));
+        if cost_us > 0 {
+            add(&slot.saved_us, u64::from(cost_us));
+        }
     }
 
     pub(crate) fn disk_hit(&self, cost_us: u32) {
