@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
+use cache_core::TierError;
 use clap::ArgMatches;
 use plugin_host::{PluginState, PluginStatus};
 use tracing_subscriber::EnvFilter;
@@ -78,11 +79,15 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
 /// Brings what is cached to disk. What does not get there in time is loaded again one day.
 async fn flush(state: &AppState, patience: Duration) {
     let (tables, bodies) = (state.pipeline.tables().clone(), state.bodies.clone());
-    let both = async {
+    let tier = state.disk.tier().cloned();
+    let written = async {
         tables.close().await?;
-        bodies.close().await
+        bodies.close().await?;
+        // The files are closed in order, so that the next start has nothing to look through.
+        let closed = actix_web::rt::task::spawn_blocking(move || tier.iter().for_each(|tier| tier.close())).await;
+        closed.map_err(|error| TierError { what: "close the cache on disk".into(), source: Some(error.into()) })
     };
-    match actix_web::rt::time::timeout(patience, both).await {
+    match actix_web::rt::time::timeout(patience, written).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(error = %error, "the cache on disk lacks what was stored last: {error}"),
         Err(_) => {

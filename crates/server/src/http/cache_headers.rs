@@ -48,6 +48,11 @@ pub fn control(policy: &Policy) -> HeaderValue {
     value(text)
 }
 
+/// Clients ask for these rows each time.
+pub fn ask_again() -> HeaderValue {
+    HeaderValue::from_static("max-age=0")
+}
+
 /// A hit with so many milliseconds of freshness left, negative when it is stale.
 pub fn hit(freshness_ms: i64, detail: Detail) -> HeaderValue {
     let ttl = seconds(freshness_ms);

@@ -3,6 +3,7 @@
 //! A namespace is shown under the name that its dataset is served by. Entries of namespaces that no dataset has any more
 //! (of another plugin, another configuration, another schema) are no part of the list: nothing can reach them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cache_core::{EntryFilter, EntryInfo, Freshness, Namespace, Tiers};
@@ -62,7 +63,10 @@ pub fn list(state: &AppState, page: &Page) -> Result<EntryList, Problem> {
     let catalog = state.pipeline.catalog();
     let datasets: Vec<&Arc<Dataset>> = match &page.dataset {
         Some(name) => vec![catalog.get(name)?],
-        None => catalog.datasets().collect(),
+        None => {
+            let in_use = in_use(state);
+            catalog.datasets().filter(|dataset| in_use.contains(dataset.namespace.as_str())).collect()
+        }
     };
     // One more than asked for tells whether others follow.
     let wanted = page.limit + 1;
@@ -83,6 +87,13 @@ pub fn list(state: &AppState, page: &Page) -> Result<EntryList, Problem> {
     entries.truncate(page.limit);
     let next = entries.last().filter(|_| more).map(|entry| entry.key.clone());
     Ok(EntryList { entries, next })
+}
+
+/// The namespaces that have entries, so that those without are not searched.
+fn in_use(state: &AppState) -> HashSet<Arc<str>> {
+    let in_memory = state.pipeline.tables().usage().into_iter().chain(state.bodies.usage());
+    let in_memory = in_memory.map(|used| Arc::from(used.namespace.as_str()));
+    in_memory.chain(state.disk.usage().into_iter().map(|used| used.namespace)).collect()
 }
 
 /// The entries of a dataset that follow `after`, of both caches, `limit` at most.

@@ -8,6 +8,7 @@ pub mod dto;
 pub mod entries;
 pub mod entry_key;
 pub mod figures;
+mod found;
 pub mod guard;
 pub mod handlers;
 pub mod hosts;
