@@ -2,11 +2,12 @@
 //!
 //! A dataset, a tag and everything reach both caches through the stamps that these share. A key and a prefix name entries
 //! of one cache; where that is the cache of tables, the bodies of the dataset go too, because they are made of what went.
+//! The whole table is the dataset: a body that is being made of it must not be kept either, and only a stamp reaches that.
 
 use std::sync::Arc;
 
 use actix_web::web::block;
-use cache_core::{Key, NotDurable, Scope};
+use cache_core::{Key, Namespace, NotDurable, Scope};
 use pipeline::{Catalog, Dataset};
 
 use crate::http::entry_key::EntryKey;
@@ -72,7 +73,7 @@ pub async fn invalidate(state: &Arc<AppState>, target: &Target) -> Result<Invali
 /// # Errors
 /// It holds, but is not durable.
 pub async fn drop_entry(state: &Arc<AppState>, key: Key) -> Result<(), Problem> {
-    let outcome = run(state, Step::Key(key)).await;
+    let outcome = run(state, Step::of_key(key)).await;
     sweep(state).await;
     outcome?;
     Ok(())
@@ -86,7 +87,22 @@ enum Step {
     /// One key of either cache; at version 0, in all its versions.
     Key(Key),
     /// Keys of both caches that begin so.
-    Keys(cache_core::Namespace, Box<[u8]>),
+    Keys(Namespace, Box<[u8]>),
+}
+
+impl Step {
+    fn of_key(key: Key) -> Self {
+        if key.bytes() == TABLE { Self::Both(Scope::Namespace(key.namespace().clone())) } else { Self::Key(key) }
+    }
+
+    fn of_prefix(namespace: &Namespace, prefix: &[u8]) -> Self {
+        let namespace = namespace.clone();
+        if TABLE.starts_with(prefix) {
+            Self::Both(Scope::Namespace(namespace))
+        } else {
+            Self::Keys(namespace, prefix.into())
+        }
+    }
 }
 
 /// The steps of an invalidation, and the datasets that it touches.
@@ -109,14 +125,14 @@ fn plan<'a>(catalog: &'a Catalog, target: &Target) -> Result<(Vec<Step>, Vec<&'a
             }
             Some((name, begin)) => {
                 let named: Vec<_> = catalog.datasets().filter(|dataset| *dataset.name == *name).collect();
-                let keys = |dataset: &&Arc<Dataset>| Step::Keys(dataset.namespace.clone(), begin.as_bytes().into());
+                let keys = |dataset: &&Arc<Dataset>| Step::of_prefix(&dataset.namespace, begin.as_bytes());
                 (named.iter().map(keys).collect(), named)
             }
         },
         Target::Key(text) => {
             let key = EntryKey::parse(text).ok_or_else(|| Problem::bad_key("key", text))?;
             let dataset = catalog.get(&key.dataset)?;
-            (vec![Step::Key(key.within(&dataset.namespace))], vec![dataset])
+            (vec![Step::of_key(key.within(&dataset.namespace))], vec![dataset])
         }
     })
 }
@@ -148,23 +164,25 @@ fn all(before: Result<u64, NotDurable>, now: Result<u64, NotDurable>) -> Result<
     Ok(before?.max(now?))
 }
 
-fn all_keys(namespace: &cache_core::Namespace) -> Scope {
+fn all_keys(namespace: &Namespace) -> Scope {
     Scope::Prefix { namespace: namespace.clone(), prefix: (*b"").into() }
 }
 
-/// Keys of the cache of tables: the whole table, and the mark of one that is too large to be kept whole.
-const TABLES: [&[u8]; 2] = [b"table", b"too large"];
-/// How its other keys begin: results of queries.
+/// The key of the whole table.
+const TABLE: &[u8] = b"table";
+/// The key of the mark that a table is too large to be kept whole.
+const MARK: &[u8] = b"too large";
+/// How the other keys of the cache of tables begin: results of queries.
 const RESULT: &[u8] = b"result?";
 
 /// Whether a key is one of the cache of tables.
 pub fn is_of_tables(key: &[u8]) -> bool {
-    TABLES.contains(&key) || key.starts_with(RESULT)
+    key == TABLE || key == MARK || key.starts_with(RESULT)
 }
 
 /// Whether keys of the cache of tables may begin so.
 pub fn touches_tables(prefix: &[u8]) -> bool {
-    TABLES.iter().any(|key| key.starts_with(prefix)) || RESULT.starts_with(prefix) || prefix.starts_with(RESULT)
+    [TABLE, MARK, RESULT].iter().any(|key| key.starts_with(prefix)) || prefix.starts_with(RESULT)
 }
 
 /// Gives back the memory of what is not served any more.
@@ -192,6 +210,25 @@ mod tests {
         }
         for no in ["json", "tables", "told[", "csv+gzip?", "results"] {
             check(no, false);
+        }
+    }
+
+    #[track_caller]
+    fn check_whole(step: Step, whole: bool) {
+        let namespace = Namespace::new("files@1f/sales/00ff");
+        assert_eq!(step == Step::Both(Scope::Namespace(namespace)), whole, "{step:?}");
+    }
+
+    #[test]
+    fn what_covers_the_table_covers_the_dataset() {
+        let namespace = Namespace::new("files@1f/sales/00ff");
+        for (prefix, whole) in
+            [("", true), ("t", true), ("table", true), ("too", false), ("result?", false), ("js", false)]
+        {
+            check_whole(Step::of_prefix(&namespace, prefix.as_bytes()), whole);
+        }
+        for (key, whole) in [("table", true), ("too large", false), ("result?a=eq.1", false), ("json+gzip?", false)] {
+            check_whole(Step::of_key(Key::new(&namespace, key.as_bytes())), whole);
         }
     }
 

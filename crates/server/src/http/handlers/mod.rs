@@ -34,7 +34,7 @@ pub fn bad_json(error: &JsonPayloadError) -> Problem {
         }
         JsonPayloadError::ContentType => Problem::not_json(),
         JsonPayloadError::Deserialize(reason) => Problem::bad_body(format!("the body cannot be read: {reason}"))
-            .hint(r#"send a JSON object such as {"filters": {"year_min": 2020}}"#),
+            .hint("send a JSON object; /docs shows what goes into it"),
         _ => Problem::bad_body("the body did not arrive whole"),
     }
 }
