@@ -28,7 +28,7 @@ use crate::load::{FlightOrigin, SharedError};
 use crate::stamps::Cell;
 use crate::sync::{AtomicUsize, Mutex, Task, timeout_at};
 
-const SHARDS: usize = 32;
+const SHARDS: usize = if cfg!(feature = "shuttle") { 2 } else { 32 };
 
 /// Why a load is under way: something is missing, or something is to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

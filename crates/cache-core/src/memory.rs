@@ -33,7 +33,8 @@ use crate::sync::Mutex;
 
 /// The share of a shard for entries that have proved themselves; quick_cache admits nothing heavier. Its own default.
 const HOT: f64 = 0.97;
-const STRIPES: usize = 64;
+/// Few where schedules are tried: two keys should meet there now and then.
+const STRIPES: usize = if cfg!(feature = "shuttle") { 2 } else { 64 };
 /// Slots that are set aside from the start: 15 MB of addresses, which cost nothing until they are used.
 const MAX_RESERVED: usize = 200_000;
 const MAX_SHARDS: u64 = 64;

@@ -98,6 +98,12 @@ impl Stamps {
         stamps
     }
 
+    /// Stamps that fold after a few cells: schedules of a hundred thousand steps find nothing.
+    #[cfg(feature = "shuttle")]
+    pub fn with_few_cells(max_cells: usize) -> Self {
+        Self::with_max_cells(max_cells)
+    }
+
     fn with_max_cells(max_cells: usize) -> Self {
         Self {
             counter: AtomicU64::new(0),
