@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use plugin_sdk::{CancelToken, Context, ErrorCode, Fingerprint, SourceError};
 use tokio::sync::Semaphore;
 
-use crate::data_pipeline::{CallOptions, DataPipeline};
+use crate::answer::CallOptions;
+use crate::data_pipeline::DataPipeline;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::relist::Lists;

@@ -13,11 +13,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use cache_core::{ByteTier, Cache, Codec, How, Item, Key, LoadError, LoadOptions, Loaded, Scope, Stale, Stamps, Stats};
+use cache_core::{ByteTier, Cache, Codec, How, Key, LoadError, LoadOptions, Loaded, Scope, Stamps, Stats};
 use tokio::runtime::Handle;
 
+use crate::answer::{Answer, AnswerFrom, CallOptions, Prepared, Processed, Refreshed, TableInfo};
 use crate::catalog::{Catalog, Policies, SourceHandle};
 use crate::check::Verified;
 use crate::compute::compute;
@@ -25,6 +24,7 @@ use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval;
 use crate::fetch::Fetch;
+use crate::marks::Marks;
 use crate::policy::{Mode, Policy, PolicyOverrides};
 use crate::query::{BoundQuery, Rules, dashboard};
 use crate::registry::{Ask, Asking, Registry};
@@ -61,123 +61,6 @@ pub struct PipelineOptions {
     pub fetch: Arc<dyn Fetch>,
 }
 
-/// What one call wants.
-#[derive(Debug, Clone)]
-pub struct CallOptions {
-    /// The id of the request, for logs.
-    pub request_id: Arc<str>,
-    /// When the caller stops waiting.
-    pub deadline: Option<Instant>,
-    /// What the caller does with data whose ttl is over.
-    pub stale: Stale,
-}
-
-impl CallOptions {
-    /// A call of this id without a deadline of its own.
-    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self { request_id: request_id.into(), deadline: None, stale: Stale::Refresh }
-    }
-}
-
-/// Where the data of an answer came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerFrom {
-    /// A cached table or result.
-    Cache,
-    /// A table or result that was kept on disk.
-    Disk,
-    /// A table or result that is out of date and is being loaded again; or one from disk, of which the source did not
-    /// say in time whether it still holds.
-    Stale,
-    /// A table or result that is out of date, because loading it again failed.
-    StaleOnError,
-    /// The source, in this call.
-    Source,
-    /// The source, in a call of somebody else that was under way.
-    SharedLoad,
-}
-
-impl From<How> for AnswerFrom {
-    fn from(how: How) -> Self {
-        match how {
-            How::Hit => Self::Cache,
-            How::Restored => Self::Disk,
-            How::Stale => Self::Stale,
-            How::StaleOnError => Self::StaleOnError,
-            How::Led => Self::Source,
-            How::Joined => Self::SharedLoad,
-        }
-    }
-}
-
-/// A dataset made ready for queries: its table is loaded, or it is known to go query by query.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    dataset: Arc<Dataset>,
-    table: Option<(Loaded<Arc<Table>>, AnswerFrom)>,
-    version: u64,
-}
-
-impl Prepared {
-    /// Number of the data; part of the key of what is made of it.
-    pub fn version(&self) -> u64 {
-        self.version
-    }
-
-    /// How its table was come by; `None` for a dataset that goes query by query.
-    pub fn from(&self) -> Option<AnswerFrom> {
-        self.table.as_ref().map(|(_, from)| *from)
-    }
-}
-
-/// The rows that a query asked for.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The selected columns, in the order of the query.
-    pub schema: SchemaRef,
-    /// The rows.
-    pub batches: Vec<RecordBatch>,
-    /// How many rows.
-    pub rows: u64,
-    /// How many bytes they take.
-    pub bytes: u64,
-    /// When the scan behind them began.
-    pub origin: cache_core::Origin,
-    /// Where they came from.
-    pub from: AnswerFrom,
-}
-
-/// The answer to a dashboard's filters.
-#[derive(Debug, Clone)]
-pub struct Processed {
-    /// The rows.
-    pub answer: Answer,
-    /// Filters that name no column of the dataset and were skipped.
-    pub ignored_filters: Vec<String>,
-}
-
-/// What is kept of a dataset.
-#[derive(Debug, Clone)]
-pub struct TableInfo {
-    /// How many rows.
-    pub rows: u64,
-    /// How many bytes.
-    pub bytes: u64,
-    /// Time since its scan began.
-    pub age: Duration,
-    /// When its scan began.
-    pub loaded_at: SystemTime,
-}
-
-/// What a refresh did.
-#[derive(Debug, Clone)]
-pub struct Refreshed {
-    /// The new table; `None` when the dataset goes query by query.
-    pub table: Option<TableInfo>,
-    /// How long it took.
-    pub took: Duration,
-}
-
 /// Answers queries. Cloning it gives another handle of the same pipeline.
 #[derive(Clone)]
 pub struct DataPipeline {
@@ -187,6 +70,7 @@ pub struct DataPipeline {
 pub(crate) struct Inner {
     pub(crate) registry: Arc<Registry>,
     tables: Cache<Arc<Table>>,
+    marks: Marks,
     pub(crate) fetch: Arc<dyn Fetch>,
     rules: Rules,
     /// The number of the last load. It begins above those of all processes before, as the stamps do.
@@ -219,6 +103,7 @@ impl DataPipeline {
             .compression(options.compression)
             .persist(TableFormat)
             .stamps(Arc::clone(&options.stamps));
+        let marks = Marks::new(&options.stamps, options.tier.as_ref())?;
         if let Some(tier) = options.tier {
             tables = tables.tier(tier);
         }
@@ -239,6 +124,7 @@ impl DataPipeline {
             inner: Arc::new(Inner {
                 registry: Arc::new(Registry::new(policies, options.describe_timeout, listener)),
                 tables,
+                marks,
                 fetch: options.fetch,
                 rules: options.rules,
                 loads: AtomicU64::new(options.stamps.counter()),
@@ -333,10 +219,7 @@ impl DataPipeline {
 
     /// What an earlier process had found out: that the dataset is too large for a table.
     async fn recall(&self, dataset: &Arc<Dataset>) {
-        if dataset.recall()
-            && self.inner.tables.tier().is_some()
-            && self.inner.tables.find(&mark_key(dataset)).await.is_some()
-        {
+        if dataset.recall() && self.inner.marks.is_too_large(dataset).await {
             dataset.set_too_large(true);
         }
     }
@@ -348,20 +231,11 @@ impl DataPipeline {
                 tracing::info!(dataset = %dataset.name, max_bytes = dataset.policy.max_bytes,
                     "dataset '{}' is larger than max_bytes: kept query by query from now on", dataset.name);
                 dataset.set_too_large(true);
-                self.remember_too_large(dataset);
+                self.inner.marks.set_too_large(dataset);
                 Ok(())
             }
             error => Err(error),
         }
-    }
-
-    /// Leaves word for the next process; like all that is cached of the dataset, it goes when the data changes.
-    fn remember_too_large(&self, dataset: &Dataset) {
-        let mark = Table::empty(Arc::clone(&dataset.schema));
-        let bytes = mark.weight();
-        let item = Item::new(Arc::new(mark), bytes).with_ttl(dataset.policy.ttl);
-        let item = if dataset.policy.persist { item } else { item.in_memory_only() };
-        self.inner.tables.insert(&mark_key(dataset), item);
     }
 
     /// Answers a query on a prepared dataset.
@@ -534,11 +408,6 @@ fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalo
 
 fn table_key(dataset: &Dataset) -> Key {
     Key::new(&dataset.namespace, b"table")
-}
-
-/// The key under which it is noted that a dataset is too large for a table.
-fn mark_key(dataset: &Dataset) -> Key {
-    Key::new(&dataset.namespace, b"too large")
 }
 
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {

@@ -18,6 +18,7 @@
 //! Nothing here knows HTTP, and nothing can tell a built-in source from a loaded plugin.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod catalog;
 mod check;
 mod compute;
@@ -29,6 +30,7 @@ pub mod eval;
 mod fetch;
 pub mod format;
 mod loads;
+mod marks;
 mod policy;
 pub mod query;
 mod registry;
@@ -39,12 +41,11 @@ mod table_format;
 
 pub use cache_core::Origin;
 
+pub use answer::{Answer, AnswerFrom, CallOptions, Prepared, Processed, Refreshed, TableInfo};
 pub use catalog::{BrokenDataset, Catalog, SourceHandle};
 pub use check::{Checked, Touched, Verified};
 pub use compute::compute;
-pub use data_pipeline::{
-    Answer, AnswerFrom, CallOptions, DataPipeline, PipelineOptions, Prepared, Processed, Refreshed, TableInfo,
-};
+pub use data_pipeline::{DataPipeline, PipelineOptions};
 pub use dataset::Dataset;
 pub use error::Error;
 pub use fetch::{DirectFetch, Fetch, FetchFuture, FetchJob, Flow, Sink};

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use cache_core::{Item, LoadContext};
 use plugin_sdk::{Fingerprint, ScanRequest};
 
+use crate::answer::CallOptions;
 use crate::compute::compute;
-use crate::data_pipeline::{CallOptions, DataPipeline};
+use crate::data_pipeline::DataPipeline;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval;

@@ -29,11 +29,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table without rows.
-    pub(crate) fn empty(schema: SchemaRef) -> Self {
-        Self { schema, batches: Vec::new(), rows: 0, bytes: 0, fingerprint: Fingerprint::UNKNOWN, version: 0 }
-    }
-
     /// All that is freed when it is dropped.
     pub fn weight(&self) -> u64 {
         self.bytes + (size_of::<Self>() + size_of_val(&*self.batches)) as u64

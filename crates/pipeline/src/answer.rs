@@ -1,0 +1,128 @@
+//! What goes into a call of the pipeline, and what comes out of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use cache_core::{How, Loaded, Stale};
+
+use crate::dataset::Dataset;
+use crate::table::Table;
+
+/// What one call wants.
+#[derive(Debug, Clone)]
+pub struct CallOptions {
+    /// The id of the request, for logs.
+    pub request_id: Arc<str>,
+    /// When the caller stops waiting.
+    pub deadline: Option<Instant>,
+    /// What the caller does with data whose ttl is over.
+    pub stale: Stale,
+}
+
+impl CallOptions {
+    /// A call of this id without a deadline of its own.
+    pub fn new(request_id: impl Into<Arc<str>>) -> Self {
+        Self { request_id: request_id.into(), deadline: None, stale: Stale::Refresh }
+    }
+}
+
+/// Where the data of an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerFrom {
+    /// A cached table or result.
+    Cache,
+    /// A table or result that was kept on disk.
+    Disk,
+    /// A table or result that is out of date and is being loaded again; or one from disk, of which the source did not
+    /// say in time whether it still holds.
+    Stale,
+    /// A table or result that is out of date, because loading it again failed.
+    StaleOnError,
+    /// The source, in this call.
+    Source,
+    /// The source, in a call of somebody else that was under way.
+    SharedLoad,
+}
+
+impl From<How> for AnswerFrom {
+    fn from(how: How) -> Self {
+        match how {
+            How::Hit => Self::Cache,
+            How::Restored => Self::Disk,
+            How::Stale => Self::Stale,
+            How::StaleOnError => Self::StaleOnError,
+            How::Led => Self::Source,
+            How::Joined => Self::SharedLoad,
+        }
+    }
+}
+
+/// A dataset made ready for queries: its table is loaded, or it is known to go query by query.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) table: Option<(Loaded<Arc<Table>>, AnswerFrom)>,
+    pub(crate) version: u64,
+}
+
+impl Prepared {
+    /// Number of the data; part of the key of what is made of it.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How its table was come by; `None` for a dataset that goes query by query.
+    pub fn from(&self) -> Option<AnswerFrom> {
+        self.table.as_ref().map(|(_, from)| *from)
+    }
+}
+
+/// The rows that a query asked for.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The selected columns, in the order of the query.
+    pub schema: SchemaRef,
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// How many rows.
+    pub rows: u64,
+    /// How many bytes they take.
+    pub bytes: u64,
+    /// When the scan behind them began.
+    pub origin: cache_core::Origin,
+    /// Where they came from.
+    pub from: AnswerFrom,
+}
+
+/// The answer to a dashboard's filters.
+#[derive(Debug, Clone)]
+pub struct Processed {
+    /// The rows.
+    pub answer: Answer,
+    /// Filters that name no column of the dataset and were skipped.
+    pub ignored_filters: Vec<String>,
+}
+
+/// What is kept of a dataset.
+#[derive(Debug, Clone)]
+pub struct TableInfo {
+    /// How many rows.
+    pub rows: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// Time since its scan began.
+    pub age: Duration,
+    /// When its scan began.
+    pub loaded_at: SystemTime,
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone)]
+pub struct Refreshed {
+    /// The new table; `None` when the dataset goes query by query.
+    pub table: Option<TableInfo>,
+    /// How long it took.
+    pub took: Duration,
+}
