@@ -81,11 +81,11 @@ impl Ledger {
                 Covered::Anything
             }
             Change::Namespace { namespace, stamp } => {
-                raise(&mut self.namespaces, namespace, *stamp);
+                raise(&mut self.namespaces, self.floor, namespace, *stamp);
                 Covered::Namespace(Arc::clone(namespace))
             }
             Change::Tag { tag, stamp } => {
-                raise(&mut self.tags, tag, *stamp);
+                raise(&mut self.tags, self.floor, tag, *stamp);
                 Covered::Anything
             }
             Change::Key { cache, namespace, bytes, stamp } => {
@@ -101,7 +101,7 @@ impl Ledger {
                 if *stamp == 0 {
                     Covered::Nothing
                 } else {
-                    raise(&mut self.namespaces, namespace, *stamp);
+                    raise(&mut self.namespaces, self.floor, namespace, *stamp);
                     Covered::Namespace(Arc::clone(namespace))
                 }
             }
@@ -113,7 +113,7 @@ impl Ledger {
     fn bury(&mut self, change: &Change, namespace: &Arc<str>, begin: Arc<[u8]>, stamp: u64) -> Covered {
         self.order += 1;
         let order = self.order;
-        raise(&mut self.barriers, namespace, stamp);
+        raise(&mut self.barriers, self.floor, namespace, stamp);
         let table = if matches!(change, Change::Key { .. }) { &mut self.keys } else { &mut self.prefixes };
         let newest = table.get(&begin).map_or(stamp, |old| old.stamp.max(stamp));
         let mut change = change.clone();
@@ -223,7 +223,7 @@ impl Ledger {
                     return true;
                 }
                 if let Change::Key { namespace, .. } | Change::Prefix { namespace, .. } = &tombstone.change {
-                    raise(&mut self.namespaces, namespace, tombstone.stamp);
+                    raise(&mut self.namespaces, self.floor, namespace, tombstone.stamp);
                 }
                 false
             });
@@ -254,9 +254,11 @@ fn surplus(stamps: impl Iterator<Item = u64>, count: usize, limit: usize) -> Opt
     Some(*highest)
 }
 
-fn raise(table: &mut HashMap<Arc<str>, u64>, name: &Arc<str>, stamp: u64) {
-    let own = table.entry(Arc::clone(name)).or_insert(stamp);
-    *own = stamp.max(*own);
+fn raise(table: &mut HashMap<Arc<str>, u64>, floor: u64, name: &Arc<str>, stamp: u64) {
+    if stamp > floor {
+        let own = table.entry(Arc::clone(name)).or_insert(stamp);
+        *own = stamp.max(*own);
+    }
 }
 
 #[cfg(test)]

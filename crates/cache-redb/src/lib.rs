@@ -81,6 +81,9 @@ mod fault;
 mod lock;
 mod overlay;
 
+#[cfg(test)]
+mod power_cut;
+
 pub use compact::{CompactReport, compact};
 pub use error::Error;
 pub use options::{TierOptions, WallClock};

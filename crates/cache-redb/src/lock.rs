@@ -1,6 +1,7 @@
 //! The lock of a cache directory: one tier at a time.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
 use crate::error::Error;
@@ -17,14 +18,20 @@ impl DirLock {
     /// Makes the directory if there is none, and takes its lock.
     pub(crate) fn make(dir: &Path) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(Error::io("make the cache directory"))?;
-        Self::take(dir)
+        let file = File::options().create(true).truncate(false).write(true).open(dir.join(Self::NAME));
+        Self::lock(file.map_err(Error::io("write to the cache directory"))?)
     }
 
-    /// Takes the lock of a directory that is there.
+    /// Takes the lock of a directory that a tier has made.
     pub(crate) fn take(dir: &Path) -> Result<Self, Error> {
-        let mut options = File::options();
-        options.create(true).truncate(false).read(true).write(true);
-        let file = options.open(dir.join(Self::NAME)).map_err(Error::io("write to the cache directory"))?;
+        match File::open(dir.join(Self::NAME)) {
+            Ok(file) => Self::lock(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::Missing),
+            Err(source) => Err(Error::Io { what: "open the cache directory", source }),
+        }
+    }
+
+    fn lock(file: File) -> Result<Self, Error> {
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(Error::Held),

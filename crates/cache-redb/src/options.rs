@@ -6,6 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::error::Error;
 
+/// An empty database and one batch take nearly this much.
+const MIN_FILE_BYTES: u64 = 1 << 20;
+const MIN_MARGIN_BYTES: u64 = 16 << 20;
+
 /// Tells the time of day in milliseconds since the Unix epoch.
 pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
@@ -14,7 +18,8 @@ pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct TierOptions {
     /// Payloads, keys and metadata together; 1 GiB.
     pub max_bytes: u64,
-    /// What the database file may take on the disk; one and a half times `max_bytes` if it is not said.
+    /// What the database file may take on the disk, 1 MiB at least. If it is not said: half of `max_bytes` more than
+    /// that, and 16 MiB more at least, because a batch needs room beside what it replaces.
     pub max_file_bytes: Option<u64>,
     /// What may wait to be written, by [`cache_core::Meta::value_bytes`]; 64 MiB.
     pub queue_bytes: u64,
@@ -30,13 +35,16 @@ pub struct TierOptions {
 
 impl TierOptions {
     pub(crate) fn file_limit(&self) -> u64 {
-        self.max_file_bytes.unwrap_or(self.max_bytes.saturating_add(self.max_bytes / 2))
+        match self.max_file_bytes {
+            Some(bytes) => bytes.max(MIN_FILE_BYTES),
+            None => self.max_bytes.saturating_add((self.max_bytes / 2).max(MIN_MARGIN_BYTES)),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
         let limits = [
             ("max_bytes", self.max_bytes),
-            ("max_file_bytes", self.file_limit()),
+            ("max_file_bytes", self.max_file_bytes.unwrap_or(u64::MAX)),
             ("queue_bytes", self.queue_bytes),
             ("queue_entries", self.queue_entries as u64),
             ("page_cache_bytes", self.page_cache_bytes as u64),

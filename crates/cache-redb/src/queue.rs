@@ -133,6 +133,10 @@ impl Queue {
         self.ops.clear();
         self.order.clear();
         (self.puts, self.put_bytes) = (0, 0);
+        if self.at_work.is_empty() {
+            // No round will come to say so.
+            self.done = self.taken;
+        }
     }
 
     /// What came so far.

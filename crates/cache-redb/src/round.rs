@@ -68,7 +68,12 @@ impl Writer {
         plan.changes = batch.into_iter().map(|(name, op)| self.prepare(name, op)).collect();
         self.make_room(&mut plan);
         if !plan.is_empty() {
-            self.write(&plan)?;
+            let written = self.write(&plan);
+            if written.is_err() {
+                let puts = plan.changes.iter().filter(|change| change.record.is_some()).count();
+                self.shared.inner.lock().counters.dropped += puts as u64;
+            }
+            written?;
         }
         self.finish(generation, plan);
         Ok(())
@@ -143,7 +148,7 @@ impl Writer {
 
     fn encode(&mut self, name: &[u8], write: Write) -> Option<(RecordKey, Row, Vec<u8>)> {
         let Write { key, meta, encode } = write;
-        if !self.shared.log.ledger().admits(&key, name, &meta) {
+        if self.shared.is_covered(&key, name, &meta) {
             return None;
         }
         let payload = match catch_unwind(AssertUnwindSafe(encode)) {

@@ -237,6 +237,10 @@ impl Shared {
         let sweeps: Vec<Sweep> = match covered {
             Covered::Nothing => Vec::new(),
             Covered::Names { begin, order } => vec![Sweep::new(begin, position, Forget::One(order))],
+            // What is still on its way in may be of caches that have nothing in the namespace yet.
+            Covered::Namespace(_) if !inner.queue.is_done(position) => {
+                vec![Sweep::of_everything(position, Forget::Nothing)]
+            }
             Covered::Namespace(namespace) => {
                 let caches = inner.index.caches_of(&namespace);
                 let begins = caches.iter().map(|cache| name::of_namespace(cache, &namespace));

@@ -113,7 +113,9 @@ impl Store {
     /// The row of this name, if its payload has this id.
     pub(crate) fn meta(&self, name: &[u8], id: u64) -> Result<Option<Row>, Fault> {
         guarded(|| {
-            let bytes = self.db()?.begin_read()?.open_table(META)?.get(name)?;
+            // The transaction outlives what is read in it: without it the writer may take the page for something else.
+            let read = self.db()?.begin_read()?;
+            let bytes = read.open_table(META)?.get(name)?;
             let row = bytes.and_then(|bytes| Row::decode(name, bytes.value()));
             Ok(row.filter(|row| row.id == id))
         })
@@ -126,7 +128,8 @@ impl Store {
         mut visit: impl FnMut(&[u8], Option<Row>) -> bool,
     ) -> Result<(), Fault> {
         guarded(|| {
-            let table = self.db()?.begin_read()?.open_table(META)?;
+            let read = self.db()?.begin_read()?;
+            let table = read.open_table(META)?;
             walk(&table, from, |name, row| visit(name, row))
         })
     }

@@ -227,8 +227,9 @@ impl ByteTier for RedbTier {
 
     fn put(&self, write: Write) {
         let name: Arc<[u8]> = name::of(&write.key).into();
-        let admitted = self.shared.log.ledger().admits(&write.key, &name, &write.meta);
         let mut inner = self.shared.inner.lock();
+        // Under the lock: a change that comes later begins its walk behind this put's place in the queue.
+        let admitted = self.shared.log.ledger().admits(&write.key, &name, &write.meta);
         let up = matches!(inner.service, Service::Up) && !inner.closing;
         if !(up && admitted && inner.queue.put(Arc::clone(&name), write)) {
             inner.counters.dropped += 1;

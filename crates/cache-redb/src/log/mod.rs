@@ -167,3 +167,7 @@ fn snapshot(ledger: &Ledger, store_id: u128, epoch: u64, base_seq: u64) -> Vec<u
     }
     bytes
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

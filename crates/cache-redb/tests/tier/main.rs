@@ -1,0 +1,14 @@
+//! The tier as its callers see it: what it keeps, what it makes of crashes and damage, and a model of it all.
+#![forbid(unsafe_code)]
+
+mod crash;
+mod damage;
+mod full;
+mod gate;
+mod kill;
+mod model;
+mod openings;
+mod process;
+mod records;
+mod room;
+mod support;

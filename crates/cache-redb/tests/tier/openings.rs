@@ -1,0 +1,221 @@
+//! Invalidations, and what an opening makes of a directory.
+
+use std::time::Duration;
+
+use cache_core::{ByteTier, Change};
+use cache_redb::{Error, RedbTier, TierOptions};
+
+use crate::support::{self, Dir, key, put, put_meta};
+
+#[test]
+fn a_record_that_came_before_an_invalidation_is_gone_and_a_later_one_is_not() {
+    let all = |stamp| Change::All { stamp };
+    let namespace = |stamp| Change::Namespace { namespace: "sales".into(), stamp };
+    let tag = |stamp| Change::Tag { tag: "eu".into(), stamp };
+    let one = |stamp| Change::Key { cache: "bodies".into(), namespace: "sales".into(), bytes: (*b"x1").into(), stamp };
+    let prefix =
+        |stamp| Change::Prefix { cache: "bodies".into(), namespace: "sales".into(), prefix: (*b"x").into(), stamp };
+    let fingerprint = |stamp| Change::Fingerprint { namespace: "sales".into(), fingerprint: (*b"f").into(), stamp };
+    let changes: [&dyn Fn(u64) -> Change; 6] = [&all, &namespace, &tag, &one, &prefix, &fingerprint];
+    for change in changes {
+        let dir = Dir::new();
+        let tier = dir.open();
+        let first = tier.restored().first_counter();
+        for name in ["x1", "x2", "y"] {
+            put_meta(&*tier, name, 10, |meta| {
+                meta.counter = first;
+                meta.tags = vec!["eu".into()];
+            });
+        }
+        tier.flush().unwrap();
+        let change = change(first + 1);
+        tier.record(&change).unwrap();
+        assert_eq!(tier.get(&key("x1")), None, "{change:?}");
+        tier.settle();
+        let left = tier.list("bodies", None, 10).len();
+        assert_eq!(left as u64, tier.stats().entries, "{change:?}");
+        let expected = match change {
+            Change::Key { .. } => 2,
+            Change::Prefix { .. } => 1,
+            _ => 0,
+        };
+        assert_eq!(left, expected, "{change:?}");
+        put_meta(&*tier, "x1", 20, |meta| meta.counter = first + 1);
+        tier.flush().unwrap();
+        drop(tier);
+        let tier = dir.open();
+        support::check_hit(&*tier, "x1", 20);
+        assert_eq!(tier.list("bodies", None, 10).len(), expected + 1, "{change:?}");
+        assert_eq!(tier.restored().first_counter(), 2 << 40);
+    }
+}
+
+#[test]
+fn after_everything_is_given_up_nothing_comes_back_and_the_tier_goes_on() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    for n in 0..10 {
+        put(&*tier, &format!("k{n}"), 5_000);
+    }
+    tier.flush().unwrap();
+    put(&*tier, "waiting", 10);
+    tier.abandon();
+    let gone = |tier: &dyn ByteTier| {
+        (0..10).all(|n| tier.get(&key(&format!("k{n}"))).is_none()) && tier.get(&key("waiting")).is_none()
+    };
+    assert!(gone(&*tier));
+    support::wait_for_service(&*tier);
+    assert!(gone(&*tier));
+    put(&*tier, "new", 10);
+    tier.flush().unwrap();
+    support::check_hit(&*tier, "new", 10);
+    drop(tier);
+    let tier = dir.open();
+    assert!(gone(&*tier));
+    support::check_hit(&*tier, "new", 10);
+}
+
+#[test]
+fn a_directory_is_held_by_one_tier_at_a_time() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    put(&*tier, "a", 10);
+    assert!(matches!(RedbTier::open(dir.path(), support::options()), Err(Error::Held)));
+    assert!(matches!(cache_redb::verify(dir.path()), Err(Error::Held)));
+    assert!(matches!(cache_redb::compact(dir.path()), Err(Error::Held)));
+    tier.flush().unwrap();
+    support::check_hit(&*tier, "a", 10);
+    drop(tier);
+    support::check_hit(&*dir.open(), "a", 10);
+}
+
+#[test]
+fn a_closed_tier_answers_and_keeps_nothing() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    put(&*tier, "a", 10);
+    tier.close();
+    tier.close();
+    put(&*tier, "b", 10);
+    assert_eq!(tier.get(&key("a")), None);
+    assert!(tier.flush().is_err());
+    assert!(tier.record(&Change::All { stamp: 1 }).is_err());
+    assert!(tier.compact().is_err());
+    tier.settle();
+    tier.abandon();
+    drop(tier);
+    let tier = dir.open();
+    support::check_hit(&*tier, "a", 10);
+    assert_eq!(tier.get(&key("b")), None);
+}
+
+#[test]
+fn a_limit_of_zero_is_refused() {
+    let limits: [fn(&mut TierOptions); 6] = [
+        |options| options.max_bytes = 0,
+        |options| options.max_file_bytes = Some(0),
+        |options| options.queue_bytes = 0,
+        |options| options.queue_entries = 0,
+        |options| options.page_cache_bytes = 0,
+        |options| options.sweep_interval = Duration::ZERO,
+    ];
+    for limit in limits {
+        let mut options = support::options();
+        limit(&mut options);
+        assert!(matches!(RedbTier::open(Dir::new().path(), options), Err(Error::Limit { .. })));
+    }
+}
+
+#[test]
+fn many_invalidations_at_once_are_each_kept() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    std::thread::scope(|scope| {
+        for thread in 0..8u64 {
+            let tier = &tier;
+            scope.spawn(move || {
+                for n in 1..=20 {
+                    let tag = format!("{thread}-{n}").into();
+                    tier.record(&Change::Tag { tag, stamp: thread * 100 + n }).unwrap();
+                }
+            });
+        }
+    });
+    drop(tier);
+    let mut tags = dir.open().restored().tags;
+    tags.sort();
+    assert_eq!(tags.len(), 160);
+    assert!(tags.iter().any(|(tag, stamp)| &**tag == "7-20" && *stamp == 720));
+}
+
+/// What a directory with one record, one invalidation and a restart becomes when its files are tampered with.
+#[track_caller]
+fn check_tampered(tamper: impl FnOnce(&std::path::Path, &std::path::Path), served: bool) {
+    let (dir, old) = (Dir::new(), Dir::new());
+    let tier = dir.open();
+    put(&*tier, "a", 10);
+    tier.flush().unwrap();
+    drop(tier);
+    for name in ["cache.redb", "invalidations.log"] {
+        std::fs::copy(dir.path().join(name), old.path().join(name)).unwrap();
+    }
+    let tier = dir.open();
+    tier.record(&Change::Tag { tag: "t".into(), stamp: tier.restored().first_counter() + 1 }).unwrap();
+    drop(tier);
+    tamper(dir.path(), old.path());
+    let tier = dir.open();
+    assert_eq!(tier.get(&key("a")).is_some(), served);
+    put(&*tier, "b", 10);
+    tier.flush().unwrap();
+    support::check_hit(&*tier, "b", 10);
+}
+
+#[test]
+fn a_database_is_believed_only_beside_the_log_that_it_knows() {
+    let copy = |from: &std::path::Path, to: &std::path::Path, name: &str| {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    };
+    check_tampered(|_, _| {}, true);
+    check_tampered(|dir, _| std::fs::remove_file(dir.join("invalidations.log")).unwrap(), false);
+    check_tampered(|dir, old| copy(old, dir, "invalidations.log"), false);
+    check_tampered(|dir, old| copy(old, dir, "cache.redb"), true);
+    check_tampered(
+        |dir, _| {
+            let other = Dir::new();
+            drop(other.open());
+            copy(other.path(), dir, "invalidations.log");
+        },
+        false,
+    );
+    check_tampered(|dir, _| std::fs::write(dir.join("cache.redb"), b"no database").unwrap(), false);
+    check_tampered(|dir, _| std::fs::write(dir.join("cache.redb"), b"").unwrap(), false);
+}
+
+#[test]
+fn a_directory_that_format_1_made_is_read_by_this_version() {
+    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1");
+    let dir = Dir::new();
+    for name in ["cache.redb", "invalidations.log", "lock"] {
+        std::fs::copy(golden.join(name), dir.path().join(name)).unwrap();
+    }
+    assert!(cache_redb::verify(dir.path()).unwrap().is_sound());
+    let tier = dir.open();
+    for (name, size) in [("empty", 0), ("small", 100), ("page", 4_096), ("chunks", 30_000)] {
+        support::check_hit(&*tier, name, size);
+    }
+    assert_eq!(tier.get(&key("deleted")), None);
+    let restored = tier.restored();
+    assert_eq!((restored.epoch, restored.floor), (2, 0));
+    assert_eq!(restored.namespaces, [("other".into(), (1 << 40) + 2)]);
+    assert_eq!(restored.tags, [("eu".into(), (1 << 40) + 3)]);
+    assert_eq!(restored.fingerprints, [("sales".into(), (*b"print").into())]);
+}
+
+#[test]
+fn a_path_that_is_no_directory_is_an_error() {
+    let dir = Dir::new();
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"").unwrap();
+    assert!(matches!(RedbTier::open(&file, support::options()), Err(Error::Io { .. })));
+    assert!(matches!(RedbTier::open(&file.join("below"), support::options()), Err(Error::Io { .. })));
+}

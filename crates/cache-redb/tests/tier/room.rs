@@ -1,0 +1,112 @@
+//! Budgets, expiry and the length of the file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use cache_core::ByteTier;
+use cache_redb::{Error, TierOptions};
+
+use crate::support::{self, Dir, key, put, put_meta};
+
+#[test]
+fn the_budget_is_kept_and_what_was_used_longest_ago_goes_first() {
+    let dir = Dir::new();
+    let tier = dir.open_with(TierOptions { max_bytes: 200_000, ..support::options() });
+    for n in 0..150 {
+        put(&*tier, &format!("k{n}"), 1_000);
+        tier.flush().unwrap();
+    }
+    for n in 0..20 {
+        support::check_hit(&*tier, &format!("k{n}"), 1_000);
+    }
+    for n in 150..230 {
+        put(&*tier, &format!("k{n}"), 1_000);
+    }
+    tier.settle();
+    let stats = tier.stats();
+    assert!(stats.bytes <= 200_000, "{stats:?}");
+    assert!(stats.evictions > 0 && stats.entries > 140, "{stats:?}");
+    let kept = |range: std::ops::Range<u32>| range.filter(|n| tier.meta(&key(&format!("k{n}"))).is_some()).count();
+    assert!(kept(0..20) >= 17, "those that were used stay: {}", kept(0..20));
+    assert!(kept(20..100) < 60, "of those that were not used some go: {}", kept(20..100));
+    assert!(tier.verify().unwrap().is_sound());
+}
+
+#[test]
+fn a_value_larger_than_the_budget_is_dropped() {
+    let dir = Dir::new();
+    let tier = dir.open_with(TierOptions { max_bytes: 10_000, ..support::options() });
+    put(&*tier, "small", 100);
+    put(&*tier, "large", 20_000);
+    tier.flush().unwrap();
+    support::check_hit(&*tier, "small", 100);
+    assert_eq!((tier.get(&key("large")), tier.stats().dropped), (None, 1));
+}
+
+#[test]
+fn the_file_keeps_its_limit_though_its_records_keep_theirs() {
+    let dir = Dir::new();
+    let options = TierOptions { max_bytes: 64 << 20, max_file_bytes: Some(2 << 20), ..support::options() };
+    let tier = dir.open_with(options);
+    for n in 0..60 {
+        put(&*tier, &format!("k{n}"), 100_000);
+        tier.flush().unwrap();
+    }
+    for _ in 0..4 {
+        put(&*tier, "last", 1_000);
+        tier.settle();
+    }
+    let stats = tier.stats();
+    assert!(stats.file_bytes <= 2 << 20, "{stats:?}");
+    assert!(stats.evictions > 0 && stats.entries > 3, "{stats:?}");
+    support::check_hit(&*tier, "last", 1_000);
+}
+
+#[test]
+fn expired_records_are_removed_and_a_clock_that_jumps_takes_no_more_than_those() {
+    let dir = Dir::new();
+    let clock = Arc::new(AtomicU64::new(support::NOW_MS));
+    let told = Arc::clone(&clock);
+    let options = TierOptions { clock: Arc::new(move || told.load(Ordering::SeqCst)), ..support::options() };
+    let tier = dir.open_with(options);
+    put_meta(&*tier, "short", 10, |meta| meta.expires_ms = support::NOW_MS + 10);
+    put_meta(&*tier, "stale", 10, |meta| {
+        meta.expires_ms = support::NOW_MS + 10;
+        meta.stale_if_error_ms = 90;
+    });
+    put_meta(&*tier, "long", 10, |meta| meta.expires_ms = support::NOW_MS + 1_000);
+    tier.flush().unwrap();
+    for (now, left) in [(-500_000, 3), (10, 3), (11, 2), (0, 2), (101, 1)] {
+        clock.store(support::NOW_MS.saturating_add_signed(now), Ordering::SeqCst);
+        tier.sweep();
+        assert_eq!(tier.stats().entries, left, "at {now} ms");
+    }
+    support::check_hit(&*tier, "long", 10);
+    assert_eq!(tier.stats().expirations, 2);
+}
+
+#[test]
+fn compacting_gives_room_back_while_open_and_while_nobody_holds_it() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    for n in 0..40 {
+        put(&*tier, &format!("k{n}"), 100_000);
+    }
+    tier.flush().unwrap();
+    for n in 1..40 {
+        tier.remove(&key(&format!("k{n}")));
+    }
+    tier.flush().unwrap();
+    let report = tier.compact().unwrap();
+    assert!(report.file_bytes_after * 4 < report.file_bytes_before, "{report:?}");
+    support::check_hit(&*tier, "k0", 100_000);
+    for n in 1..40 {
+        put(&*tier, &format!("k{n}"), 100_000);
+    }
+    drop(tier);
+    let report = cache_redb::compact(dir.path()).unwrap();
+    assert!(report.file_bytes_after <= report.file_bytes_before, "{report:?}");
+    support::check_hit(&*dir.open(), "k39", 100_000);
+    assert!(matches!(cache_redb::compact(&dir.path().join("nowhere")), Err(Error::Missing)));
+    assert!(matches!(cache_redb::verify(&dir.path().join("nowhere")), Err(Error::Missing)));
+}
