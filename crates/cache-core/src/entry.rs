@@ -294,7 +294,7 @@ impl<V> Hit<V> {
         self.entry.cost()
     }
 
-    /// How often it was served from memory.
+    /// How often it was served from memory. Of hits in the same instant one may be missed here; the cache's sums are exact.
     pub fn hits(&self) -> u32 {
         self.entry.hits.load(Ordering::Relaxed)
     }

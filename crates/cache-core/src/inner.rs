@@ -547,7 +547,9 @@ impl<V> Inner<V> {
 
     #[inline]
     pub(crate) fn count_borrowed_hit(&self, hit: &Hit<V>) {
-        hit.entry.hits.fetch_add(1, Ordering::Relaxed);
+        // Not a locked addition, which would cost a tenth of a hit.
+        let hits = &hit.entry.hits;
+        hits.store(hits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         self.counters.hit(hit.entry.cost_us);
     }
 

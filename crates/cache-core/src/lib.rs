@@ -64,6 +64,7 @@ mod cache_config;
 mod config;
 mod listing;
 mod observer;
+mod slots;
 mod stats;
 mod warm;
 

@@ -51,7 +51,7 @@ pub struct EntryInfo {
     pub bytes: u64,
     /// The bytes that it takes on disk, if it is there.
     pub stored_bytes: Option<u64>,
-    /// How often it was served from memory since it came there.
+    /// How often it was served from memory since it came there. Of hits in the same instant one may be missed.
     pub hits: u32,
     /// What it cost to load.
     pub cost: Duration,

@@ -1,17 +1,17 @@
 //! What a cache has done, in numbers.
 //!
-//! Hits and misses are counted in a slot of the counting thread, so that a hit never waits for another core's cache
-//! line. All counters are relaxed: each is true, while two of one snapshot may be an instant apart.
+//! Hits and misses are counted in a slot of the counting thread ([`Slots`]), so that a hit never waits for another core's
+//! cache line. All counters are relaxed: each is true, while two of one snapshot may be an instant apart.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::clock::Moment;
 use crate::observer::{Departure, LoadOutcome, LoadReport};
+use crate::slots::Slots;
 
 /// A snapshot. Counts are since the cache was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,20 +129,14 @@ impl Samples {
     }
 }
 
-const SLOTS: usize = 16;
-
-/// A slot has a cache line of its own, and the one beside it, which processors fetch along.
-#[derive(Default)]
-#[repr(align(128))]
-struct Slot {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    saved_us: AtomicU64,
-}
+/// The counters of a read.
+const HITS: usize = 0;
+const MISSES: usize = 1;
+const SAVED_US: usize = 2;
 
 #[derive(Default)]
 pub(crate) struct Counters {
-    slots: [Slot; SLOTS],
+    reads: Slots<3>,
     samples: Mutex<Samples>,
     disk_hits: AtomicU64,
     stale_serves: AtomicU64,
@@ -164,16 +158,12 @@ impl Counters {
     /// A hit, and what its value had cost to load.
     #[inline]
     pub(crate) fn hit(&self, cost_us: u32) {
-        let slot = &self.slots[slot()];
-        add(&slot.hits, 1);
-        if cost_us > 0 {
-            add(&slot.saved_us, u64::from(cost_us));
-        }
+        self.reads.add([(HITS, 1), (SAVED_US, u64::from(cost_us))]);
     }
 
     pub(crate) fn disk_hit(&self, cost_us: u32) {
         add(&self.disk_hits, 1);
-        add(&self.slots[slot()].saved_us, u64::from(cost_us));
+        self.reads.add([(SAVED_US, u64::from(cost_us))]);
     }
 
     pub(crate) fn stale_serve(&self) {
@@ -197,16 +187,15 @@ impl Counters {
     }
 
     fn now(&self, at: Moment) -> Sample {
-        let sum = |field: fn(&Slot) -> &AtomicU64| -> u64 { self.slots.iter().map(|slot| get(field(slot))).sum() };
         // The hits first, those on disk before all: each of them is a miss as well, counted before it. A read that is
         // counted between the two must not look like a hit too many.
         let disk_hits = get(&self.disk_hits);
-        let hits = sum(|slot| &slot.hits);
-        Sample { at, hits: hits + disk_hits, reads: hits + sum(|slot| &slot.misses) }
+        let hits = self.reads.sum(HITS);
+        Sample { at, hits: hits + disk_hits, reads: hits + self.reads.sum(MISSES) }
     }
 
     pub(crate) fn miss(&self) {
-        add(&self.slots[slot()].misses, 1);
+        self.reads.add([(MISSES, 1)]);
     }
 
     pub(crate) fn joined(&self) {
@@ -242,19 +231,18 @@ impl Counters {
 
     /// The counts; what is not counted here is left at zero.
     pub(crate) fn snapshot(&self, now: Moment) -> Stats {
-        let sum = |field: fn(&Slot) -> &AtomicU64| self.slots.iter().map(|slot| get(field(slot))).sum();
         self.sample(now);
         let window = self.samples.lock().window(self.now(now));
         // Before the misses, of which they are a part.
         let disk_hits = get(&self.disk_hits);
         Stats {
-            hits: sum(|slot| &slot.hits),
-            misses: sum(|slot| &slot.misses),
+            hits: self.reads.sum(HITS),
+            misses: self.reads.sum(MISSES),
             disk_hits,
             stale_serves: get(&self.stale_serves),
             refreshes_skipped: get(&self.refreshes_skipped),
             stale_on_error: get(&self.stale_on_error),
-            load_time_saved: Duration::from_micros(sum(|slot| &slot.saved_us)),
+            load_time_saved: Duration::from_micros(self.reads.sum(SAVED_US)),
             window,
             joined: get(&self.joined),
             loads: get(&self.loads),
@@ -280,38 +268,9 @@ fn get(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
-/// The slot of this thread: threads take them in turn.
-#[inline]
-fn slot() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static SLOT: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    SLOT.with(|mine| {
-        if mine.get() == usize::MAX {
-            mine.set(NEXT.fetch_add(1, Ordering::Relaxed) % SLOTS);
-        }
-        mine.get()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_of_many_threads_add_up() {
-        let counters = Counters::default();
-        std::thread::scope(|scope| {
-            for _ in 0..SLOTS * 2 {
-                scope.spawn(|| (0..100).for_each(|_| counters.hit(3)));
-            }
-        });
-        counters.miss();
-        let stats = counters.snapshot(Moment::from_start(Duration::ZERO));
-        assert_eq!((stats.hits, stats.misses), (SLOTS as u64 * 200, 1));
-        assert_eq!(stats.load_time_saved, Duration::from_micros(SLOTS as u64 * 600));
-    }
 
     #[test]
     fn the_window_forgets_what_is_older_than_a_minute() {

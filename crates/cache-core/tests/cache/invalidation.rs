@@ -38,15 +38,15 @@ async fn check(happens: impl FnOnce(&Cache<u64>)) {
 #[tokio::test]
 async fn a_load_that_began_before_an_invalidation_is_never_served_after_it() {
     check(|cache| {
-        invalidate(&cache, Scope::All);
+        invalidate(cache, Scope::All);
     })
     .await;
     check(|cache| {
-        invalidate(&cache, Scope::Namespace(key("a").namespace().clone()));
+        invalidate(cache, Scope::Namespace(key("a").namespace().clone()));
     })
     .await;
     check(|cache| {
-        remove(&cache, &key("a"));
+        remove(cache, &key("a"));
     })
     .await;
 }

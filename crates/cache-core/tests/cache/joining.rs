@@ -9,12 +9,10 @@ use cache_core::{
 
 use crate::fixture::{Fixture, Gate, TTL, invalidate, key, number_item, ready, until};
 
+type Tagged = std::pin::Pin<Box<dyn Future<Output = Result<Item<u64>, ()>> + Send>>;
+
 /// A loader of a tagged number, once the gate is open.
-fn tagged(
-    gate: &Gate,
-    number: u64,
-) -> impl FnOnce(LoadContext) -> std::pin::Pin<Box<dyn Future<Output = Result<Item<u64>, ()>> + Send>> + Send + 'static
-{
+fn tagged(gate: &Gate, number: u64) -> impl FnOnce(LoadContext) -> Tagged + Send + 'static {
     let gate = gate.clone();
     move |_| {
         Box::pin(async move {
