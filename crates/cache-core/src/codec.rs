@@ -62,9 +62,9 @@ impl Codec {
         }
     }
 
-    /// The codec that a payload of this size is stored with.
-    pub fn for_bytes(self, bytes: usize) -> Self {
-        if bytes < MIN_BYTES { Self::None } else { self }
+    /// The codec that this payload is stored with: none for what is small, or compressed already.
+    pub fn for_payload(self, payload: &[u8]) -> Self {
+        if payload.len() < MIN_BYTES || looks_random(payload) { Self::None } else { self }
     }
 
     /// Compresses a payload.
@@ -112,6 +112,25 @@ impl Codec {
     }
 }
 
+/// Whether the bytes look like compressed or encrypted ones, which no coder makes smaller: in a sample of them, equal
+/// bytes meet hardly more often than they would by chance.
+fn looks_random(payload: &[u8]) -> bool {
+    const WINDOWS: usize = 8;
+    const WINDOW: usize = 128;
+    let mut counts = [0_u32; 256];
+    let (step, mut sampled) = ((payload.len() / WINDOWS).max(1), 0_u32);
+    for window in payload.chunks(step).take(WINDOWS) {
+        for &byte in &window[..window.len().min(WINDOW)] {
+            counts[usize::from(byte)] += 1;
+            sampled += 1;
+        }
+    }
+    let pairs: u32 = counts.iter().map(|&count| count * count.saturating_sub(1)).sum();
+    let by_chance = sampled * sampled.saturating_sub(1) / 256;
+    // A third more: text and numbers have several times as many.
+    sampled > 0 && pairs < by_chance + by_chance / 3
+}
+
 fn too_many() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::InvalidData, "more bytes than were stored")
 }
@@ -127,6 +146,31 @@ impl FromStr for Codec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_compressed_already_is_not_compressed_again() {
+        let mut state = 7_u64;
+        let mut random = || {
+            // Knuth's MMIX generator; its high bits are good enough.
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state >> 33
+        };
+        let json: Vec<u8> =
+            (0..4_000).flat_map(|row| format!("{{\"row\":{row},\"v\":{}}}", random()).into_bytes()).collect();
+        let numbers: Vec<u8> = (0..4_000).flat_map(|_| (random() % 100_000).to_le_bytes()).collect();
+        let noise: Vec<u8> = (0..4_096).map(|_| random() as u8).collect();
+        for (what, payload, expected) in [
+            ("text", json.clone(), Codec::Zstd),
+            ("numbers", numbers, Codec::Zstd),
+            ("zeros", vec![0; 4_096], Codec::Zstd),
+            ("noise", noise.clone(), Codec::None),
+            ("a little noise", noise[..300].to_vec(), Codec::None),
+            ("compressed text", Codec::Gzip.compress(json.clone()).unwrap(), Codec::None),
+            ("small text", json[..100].to_vec(), Codec::None),
+        ] {
+            assert_eq!(Codec::Zstd.for_payload(&payload), expected, "{what}");
+        }
+    }
 
     #[test]
     fn payloads_come_back_whole_and_bombs_do_not() {

@@ -136,7 +136,7 @@ impl<V: Send + Sync + 'static> Disk<V> {
             let plain = encoded.ok()?.ok()?;
             drop(entry);
             let plain_bytes = plain.len() as u64;
-            let codec = codec.for_bytes(plain.len());
+            let codec = codec.for_payload(&plain);
             Some(Payload { codec, plain_bytes, bytes: codec.compress(plain).ok()? })
         };
         self.tier.put(Write { key: self.record_key(key), meta, encode: Box::new(encode) });
