@@ -9,7 +9,7 @@ use crate::error::Error;
 /// The lock, held until it is dropped; the kernel lets go of it when the process ends, however it ends.
 #[derive(Debug)]
 pub(crate) struct DirLock {
-    _file: File,
+    file: File,
 }
 
 impl DirLock {
@@ -33,9 +33,18 @@ impl DirLock {
 
     fn lock(file: File) -> Result<Self, Error> {
         match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
+            Ok(()) => Ok(Self { file }),
             Err(TryLockError::WouldBlock) => Err(Error::Held),
             Err(TryLockError::Error(source)) => Err(Error::Io { what: "lock the cache directory", source }),
+        }
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that is just being started has it too until it runs its program.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of the cache directory is held until the process ends");
         }
     }
 }

@@ -70,7 +70,7 @@ impl Disk {
         bytes.resize(bytes.len().max(content.bytes.len()), 0);
         for (offset, data) in &content.unsynced {
             for (number, sector) in data.chunks(SECTOR).enumerate() {
-                if next(random) % 2 == 0 {
+                if next(random).is_multiple_of(2) {
                     let at = *offset as usize + number * SECTOR;
                     bytes[at..at + sector.len()].copy_from_slice(sector);
                 }
@@ -123,7 +123,7 @@ fn check(seed: u64) {
             for step in 0..6 {
                 let number = next(&mut random) % 8;
                 let id = 1 + (batch * 6 + step) * 4;
-                if next(&mut random) % 4 == 0 {
+                if next(&mut random).is_multiple_of(4) {
                     tables.remove(&name_of(number), None)?;
                     coming[number as usize] = None;
                 } else {

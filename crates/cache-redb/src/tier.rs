@@ -180,7 +180,12 @@ impl RedbTier {
             work(store.as_ref()?, place)
         };
         match result {
-            Ok(found) => found.filter(|_| self.shared.inner.lock().generation == generation),
+            // A tombstone is forgotten only after the index has lost what it covers. So whoever asked the ledger while the
+            // index had the record has seen the tombstone.
+            Ok(found) => found.filter(|_| {
+                let inner = self.shared.inner.lock();
+                inner.generation == generation && inner.index.find(name) == Some(place)
+            }),
             Err(fault) => {
                 self.shared.inner.lock().counters.corrupt += u64::from(matches!(fault, Fault::Corrupt(_)));
                 self.shared.fail(generation, fault);
@@ -248,11 +253,17 @@ impl ByteTier for RedbTier {
 
     fn get(&self, key: &RecordKey) -> Option<(Meta, Payload)> {
         let name = name::of(key);
-        match self.read(&name, |store, place| store.get(&name, place.id).map(Some))? {
-            Found::Record(row, bytes) if self.is_shown(key, &name, &row) => {
+        let found = self.read(&name, |store, place| {
+            Ok(match store.get(&name, place.id)? {
+                Found::Record(row, _) if !self.is_shown(key, &name, &row) => None,
+                found => Some(found),
+            })
+        });
+        match found? {
+            Found::Record(row, bytes) => {
                 Some((row.meta, Payload { codec: row.codec, plain_bytes: row.plain_bytes, bytes }))
             }
-            Found::Record(..) | Found::Nothing => None,
+            Found::Nothing => None,
             Found::Damaged => {
                 self.damaged(&name);
                 None
@@ -262,8 +273,9 @@ impl ByteTier for RedbTier {
 
     fn meta(&self, key: &RecordKey) -> Option<Meta> {
         let name = name::of(key);
-        let row = self.read(&name, |store, place| store.meta(&name, place.id))?;
-        self.is_shown(key, &name, &row).then_some(row.meta)
+        let shown = |row: &Row| self.is_shown(key, &name, row);
+        let row = self.read(&name, |store, place| Ok(store.meta(&name, place.id)?.filter(shown)));
+        row.map(|row| row.meta)
     }
 
     fn report_corrupt(&self, key: &RecordKey) {
@@ -283,12 +295,14 @@ impl ByteTier for RedbTier {
                 return false;
             }
             if let Some((row, key)) = row.zip(name::parse(name)) {
+                // In this order, as in `read`.
+                let shown = self.is_shown(&key, name, &row);
                 let known = {
                     let inner = self.shared.inner.lock();
                     let stored = inner.index.find(name).is_some_and(|place| place.id == row.id);
-                    stored && inner.readable() && !inner.queue.knows(name)
+                    stored && inner.generation == generation && inner.readable() && !inner.queue.knows(name)
                 };
-                if known && self.is_shown(&key, name, &row) {
+                if shown && known {
                     listed.push(Listed { key, meta: row.meta, stored_bytes: row.stored_bytes });
                 }
             }

@@ -103,7 +103,9 @@ impl Model {
                 assert_eq!(found.as_ref().map(|(meta, _)| meta), tier.meta(&key).as_ref());
             }
             match self.records.get(&key) {
-                Some(expected) if all => assert!(found.as_ref() == Some(expected), "{key:?}"),
+                Some(expected) if all => {
+                    assert!(found.as_ref() == Some(expected), "{key:?}: {found:?} {:?}", tier.stats())
+                }
                 expected => assert!(found.is_none() || found.as_ref() == expected, "{key:?}"),
             }
         }
