@@ -17,7 +17,7 @@
 //! stored only if the disk tier still has that very record: a value that was stored meanwhile, and has left the memory
 //! again or was too large for it, is not followed by the one before it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync};
 
@@ -35,8 +35,12 @@ use crate::sync::Mutex;
 const HOT: f64 = 0.97;
 /// Few where schedules are tried: two keys should meet there now and then.
 const STRIPES: usize = if cfg!(feature = "shuttle") { 2 } else { 64 };
-/// Slots that are set aside from the start: 15 MB of addresses, which cost nothing until they are used.
-const MAX_RESERVED: usize = 200_000;
+/// A tier of so few entries has its slots set aside from the start; another one when it has seen so many stores. Until
+/// then a cache that is allowed much and used little stays small; without it the slabs of one that is used grow by
+/// doubling, and up to half of them is never used.
+const FEW: usize = 4_096;
+/// Slots that are set aside at most.
+const MAX_RESERVED: usize = 1_000_000;
 const MAX_SHARDS: u64 = 64;
 
 type Tier<V> = sync::Cache<Key, Shared<Entry<V>>, ByWeight, Prehashed, Departures>;
@@ -46,6 +50,9 @@ pub(crate) struct Memory<V> {
     stripes: Box<[Mutex<()>]>,
     /// What all the entries take, by their own counts.
     bytes: AtomicU64,
+    /// The slots that a full tier needs, and how many stores are left until they are set aside.
+    to_reserve: usize,
+    until_reserve: AtomicUsize,
     max_entry_bytes: u64,
 }
 
@@ -80,12 +87,16 @@ impl<V> Memory<V> {
             .build()
             .expect("the two settings without a default are given");
         let tier = Tier::with_options(options, ByWeight { least: plan.least }, Prehashed::default(), Departures);
-        // Without it the slabs grow by doubling, and up to half of them is never used.
-        tier.reserve(usize::try_from(items + items / 64).unwrap_or(0).min(MAX_RESERVED));
+        let items = usize::try_from(items + items / 64).unwrap_or(MAX_RESERVED).min(MAX_RESERVED);
+        if items <= FEW {
+            tier.reserve(items);
+        }
         Self {
             tier,
             stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
             bytes: AtomicU64::new(0),
+            to_reserve: items,
+            until_reserve: AtomicUsize::new(if items <= FEW { 0 } else { FEW }),
             max_entry_bytes: config.max_entry_bytes,
         }
     }
@@ -147,11 +158,21 @@ impl<V> Memory<V> {
             self.tier.insert_with_lifecycle(key, entry, &mut departed);
             then(true);
         }
+        self.reserve_in_time();
         // Counted, told and dropped when the locks are released: dropping a table takes its time.
         for (_, entry) in departed.evicted.iter().chain(&departed.replaced) {
             self.forget(entry);
         }
         Put { stored: Stored::Yes, departed: departed.evicted, why: Departure::Evicted }
+    }
+
+    fn reserve_in_time(&self) {
+        if self.until_reserve.load(Ordering::Relaxed) > 0 {
+            let count_down = |left: usize| left.checked_sub(1);
+            if self.until_reserve.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count_down) == Ok(1) {
+                self.tier.reserve(self.to_reserve.saturating_sub(self.tier.len()));
+            }
+        }
     }
 
     fn remove_older(&self, key: &Key, entry: &Entry<V>) -> Vec<(Key, Shared<Entry<V>>)> {
