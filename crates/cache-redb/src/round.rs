@@ -25,8 +25,9 @@ use crate::writer::Writer;
 
 /// The operations of one transaction: many, because the sync at its end costs the same for all.
 const MAX_OPS: usize = 4_096;
-/// The bytes of the values of one transaction.
-const MAX_OP_BYTES: u64 = 16 << 20;
+/// The bytes of the values of one transaction: what is larger than a small part of redb's page cache is written twice,
+/// and halves the rate of small records.
+const MAX_OP_BYTES: u64 = 2 << 20;
 /// The rows that a walk looks at in one round.
 const SLICE: usize = 2_048;
 
