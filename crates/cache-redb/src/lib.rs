@@ -54,6 +54,7 @@
 
 mod compact;
 mod error;
+mod forget;
 mod options;
 mod tier;
 mod verify;
@@ -86,6 +87,7 @@ mod power_cut;
 
 pub use compact::{CompactReport, compact};
 pub use error::Error;
+pub use forget::forget;
 pub use options::{TierOptions, WallClock};
 pub use tier::RedbTier;
 pub use verify::{VerifyReport, verify};

@@ -22,11 +22,16 @@ pub enum Disk {
     /// In use.
     Open(Arc<RedbTier>),
     /// Not wanted.
-    Off,
+    Off {
+        /// What an earlier server has left and cannot be removed, which a later one may serve: why not.
+        left: Option<String>,
+    },
     /// Wanted, and it cannot be had.
     Unusable {
         /// Why, without paths.
         reason: String,
+        /// As for [`Disk::Off`].
+        left: Option<String>,
     },
 }
 
@@ -37,7 +42,7 @@ impl Disk {
     /// Another process holds it.
     pub fn open(config: &Config) -> anyhow::Result<Self> {
         if !config.persist {
-            return Ok(Self::Off);
+            return Ok(Self::Off { left: forget(config) });
         }
         match open(config) {
             Ok(tier) => Ok(Self::Open(tier)),
@@ -51,7 +56,7 @@ impl Disk {
                     "degraded: the cache is kept in memory alone, because '{}' cannot be used: {error:#}",
                     config.cache_dir.display()
                 );
-                Ok(Self::Unusable { reason: format!("{error:#}") })
+                Ok(Self::Unusable { reason: format!("{error:#}"), left: forget(config) })
             }
         }
     }
@@ -74,17 +79,20 @@ impl Disk {
         self.bytes().map_or_else(Stamps::new, Stamps::durable)
     }
 
-    /// Whether invalidations outlive the process.
-    pub fn is_durable(&self) -> bool {
-        self.tier().is_some()
+    /// Why invalidations may not outlive the process; `None` if they do, or there is nothing for them to outlive.
+    pub fn not_durable(&self) -> Option<&str> {
+        match self {
+            Self::Open(_) => None,
+            Self::Off { left } | Self::Unusable { left, .. } => left.as_deref(),
+        }
     }
 
     /// Its figures; `None` when it is switched off.
     pub fn figures(&self, max_bytes: u64) -> Option<DiskFigures> {
         match self {
             Self::Open(tier) => Some(figures::of_tier(tier.stats(), max_bytes)),
-            Self::Off => None,
-            Self::Unusable { reason } => {
+            Self::Off { .. } => None,
+            Self::Unusable { reason, .. } => {
                 Some(DiskFigures { max_bytes, degraded: Some(reason.clone()), ..DiskFigures::default() })
             }
         }
@@ -94,6 +102,17 @@ impl Disk {
     pub fn usage(&self) -> Vec<Usage> {
         self.tier().map(|tier| tier.usage()).unwrap_or_default()
     }
+}
+
+/// Gives up what an earlier server has left, because this one's invalidations would not reach it. Says why if it cannot.
+fn forget(config: &Config) -> Option<String> {
+    let error = anyhow::Error::from(cache_redb::forget(&config.cache_dir).err()?);
+    tracing::warn!(
+        folder = %config.cache_dir.display(),
+        "what an earlier server has left in '{}' cannot be removed, so invalidations may not outlive this one: {error:#}",
+        config.cache_dir.display()
+    );
+    Some(format!("{error:#}"))
 }
 
 /// Opens the cache folder of the settings, which is made if need be.

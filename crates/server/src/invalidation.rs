@@ -65,6 +65,7 @@ pub async fn invalidate(state: &Arc<AppState>, target: &Target) -> Result<Invali
     }
     sweep(state).await;
     let stamp = outcome?;
+    outlives(state)?;
     Ok(Invalidated { stamp, datasets: datasets.iter().map(|dataset| dataset.name.to_string()).collect() })
 }
 
@@ -76,7 +77,15 @@ pub async fn drop_entry(state: &Arc<AppState>, key: Key) -> Result<(), Problem> 
     let outcome = run(state, Step::of_key(key)).await;
     sweep(state).await;
     outcome?;
-    Ok(())
+    outlives(state)
+}
+
+/// Without a tier an invalidation is written nowhere. That is no harm unless an earlier server's entries are left.
+///
+/// # Errors
+/// They are.
+pub fn outlives(state: &AppState) -> Result<(), Problem> {
+    state.disk.not_durable().map_or(Ok(()), |why| Err(Problem::entries_may_return(why)))
 }
 
 /// What one step covers.

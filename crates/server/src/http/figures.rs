@@ -26,7 +26,7 @@ pub fn all(state: &AppState) -> CacheStats {
         memory,
         tables: of_cache(state.pipeline.tables(), &tables),
         bodies: of_cache(&state.bodies, &bodies),
-        durable: state.disk.is_durable(),
+        durable: state.disk.not_durable().is_none(),
         disk,
         // The two share their stamps, and with them the count.
         invalidations: tables.invalidations,

@@ -44,6 +44,15 @@ impl Problem {
             .cause(chain(error))
     }
 
+    /// 503 for an invalidation that holds in this process, while entries of an earlier one are out of its reach.
+    pub fn entries_may_return(why: &str) -> Self {
+        let detail = "what was named is dropped, but entries of an earlier start are still in the cache folder, which \
+                      cannot be written to: a later start might serve them";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "invalidation_not_durable", detail)
+            .hint("make the cache folder writable and start again, or remove it")
+            .cause(why)
+    }
+
     /// 409 for a task of the disk tier where there is none.
     pub fn no_disk_tier() -> Self {
         Self::new(StatusCode::CONFLICT, "no_disk_tier", "nothing is kept on disk here")

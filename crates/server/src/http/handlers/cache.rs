@@ -142,7 +142,7 @@ async fn drop_target(state: &Arc<AppState>, target: Target) -> Result<Json<Inval
         scope: scope.to_owned(),
         target: name.map(str::to_owned),
         stamp: done.stamp,
-        durable: state.disk.is_durable(),
+        durable: state.disk.not_durable().is_none(),
         datasets: done.datasets,
     }))
 }

@@ -9,6 +9,7 @@ use crate::http::dto::{
     rfc3339,
 };
 use crate::http::rows;
+use crate::invalidation;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -222,6 +223,9 @@ pub async fn refresh(
 pub async fn touch(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<Json<TouchDto>, Problem> {
     super::when_ready(&state)?;
     let touched = state.pipeline.touch(&name, &state.call(&super::request_id(&request))).await?;
+    if touched.invalidated {
+        invalidation::outlives(&state)?;
+    }
     Ok(Json(TouchDto {
         name: name.into_inner(),
         changed: touched.changed,
