@@ -81,7 +81,7 @@ impl Stamps {
     pub fn durable(tier: Arc<dyn ByteTier>) -> Self {
         let restored = tier.restored();
         let first = restored.first_counter();
-        let Restored { epoch: _, floor, namespaces, tags, fingerprints } = restored;
+        let Restored { epoch: _, last_stamp: _, floor, namespaces, tags, fingerprints } = restored;
         let mut stamps = Self::new();
         (stamps.counter, stamps.first) = (AtomicU64::new(first), first);
         stamps.floor = AtomicU64::new(floor);

@@ -10,7 +10,7 @@
 //!    [`ByteTier::remove`] is never seen after it, not after a crash either.
 //!    Nor is a record that a change covers, though its put came after the change: covered is what began before the stamp.
 //! 3. Anything that cannot be read back exactly (another layout, a wrong checksum, a key that differs) is a miss.
-//! 4. Everything but `put`, `remove`, `meta` and `stats` may block; the cache calls it off the async threads.
+//! 4. Everything but `put`, `remove`, `may_have` and `stats` may block; the cache calls it off the async threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -147,7 +147,7 @@ pub enum Change {
     },
 }
 
-/// The invalidations that outlived the last process.
+/// The invalidations that a tier keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// How often the tier has been opened; it was durable, with this opening counted, before the opening returned. Every
@@ -159,14 +159,17 @@ pub struct Restored {
     pub namespaces: Vec<(Arc<str>, u64)>,
     /// The stamps of tags.
     pub tags: Vec<(Arc<str>, u64)>,
+    /// The highest stamp that was ever recorded, deletes included.
+    pub last_stamp: u64,
     /// The fingerprints of the data behind namespaces.
     pub fingerprints: Vec<(Arc<str>, Arc<[u8]>)>,
 }
 
 impl Restored {
-    /// Where the invalidation counter of this process begins. 2^40 invalidations fit into one process.
+    /// Where the invalidation counter of this process begins: above what the processes before have counted, and not below
+    /// what this one has recorded if it begins a second time. 2^40 invalidations fit into one process.
     pub fn first_counter(&self) -> u64 {
-        self.epoch << 40
+        (self.epoch << 40).max(self.last_stamp)
     }
 }
 
@@ -224,7 +227,7 @@ pub struct Listed {
 
 /// A tier of bytes that survives the process.
 pub trait ByteTier: Send + Sync {
-    /// The invalidations that were durable when the tier was opened.
+    /// The invalidations of the processes before, and those that were recorded since the tier was opened.
     fn restored(&self) -> Restored;
 
     /// Makes an invalidation durable, and begins to remove what it covers.
@@ -247,8 +250,20 @@ pub trait ByteTier: Send + Sync {
     /// The record of a key. One that is still on its way in is a miss; so is everything that cannot be read.
     fn get(&self, key: &RecordKey) -> Option<(Meta, Payload)>;
 
+    /// Whether there may be a record of a key; `false` is certain. It asks memory alone and never the file: it never
+    /// blocks.
+    fn may_have(&self, key: &RecordKey) -> bool {
+        self.meta(key).is_some()
+    }
+
     /// What is known of the record of a key. It looks into memory or into pages that are read in any case.
     fn meta(&self, key: &RecordKey) -> Option<Meta>;
+
+    /// The record of a key as a listing shows it: what is known of it, and no payload.
+    fn listed(&self, key: &RecordKey) -> Option<Listed> {
+        let (meta, payload) = self.get(key)?;
+        Some(Listed { key: key.clone(), meta, stored_bytes: payload.bytes.len() as u64 })
+    }
 
     /// Tells that a payload of this record could not be decoded: it is counted and removed.
     fn report_corrupt(&self, key: &RecordKey);

@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     barriers: HashMap<Arc<str>, u64>,
     /// The number of the last tombstone.
     order: u64,
+    /// The highest stamp that was taken in.
+    last_stamp: u64,
 }
 
 /// A delete by key or prefix that the database may not have followed yet.
@@ -75,6 +77,7 @@ impl Ledger {
 
     /// Takes a change in. Stamps only grow.
     pub(crate) fn apply(&mut self, change: &Change) -> Covered {
+        self.last_stamp = self.last_stamp.max(stamp_of(change));
         let covered = match change {
             Change::All { stamp } => {
                 self.raise_floor(*stamp);
@@ -194,6 +197,7 @@ impl Ledger {
             floor: self.floor,
             namespaces: stamps(&self.namespaces),
             tags: stamps(&self.tags),
+            last_stamp: self.last_stamp,
             fingerprints: self.fingerprints.iter().map(|(name, bytes)| (Arc::clone(name), Arc::clone(bytes))).collect(),
         }
     }
@@ -241,6 +245,17 @@ impl Ledger {
             self.fingerprints.clear();
             self.raise_floor((self.epoch + 1) << 40);
         }
+    }
+}
+
+fn stamp_of(change: &Change) -> u64 {
+    match change {
+        Change::All { stamp }
+        | Change::Namespace { stamp, .. }
+        | Change::Tag { stamp, .. }
+        | Change::Key { stamp, .. }
+        | Change::Prefix { stamp, .. }
+        | Change::Fingerprint { stamp, .. } => *stamp,
     }
 }
 

@@ -29,7 +29,6 @@ use crate::writer::Writer;
 /// A disk tier on a directory of its own. Dropping it closes it.
 pub struct RedbTier {
     shared: Arc<Shared>,
-    restored: Restored,
     writer: Mutex<Option<JoinHandle<()>>>,
     _lock: Option<DirLock>,
 }
@@ -56,7 +55,6 @@ impl RedbTier {
     ) -> Result<Arc<Self>, Error> {
         let (log, opened) = opening::begin(log_bytes, media, home.as_ref(), &options)?;
         let Opened { store, index, next_id, garbage } = opened;
-        let restored = log.ledger().restored(log.epoch());
         let mut inner = Inner {
             queue: Queue::new(options.queue_entries, options.queue_bytes),
             index,
@@ -91,7 +89,7 @@ impl RedbTier {
         let writer = Writer { shared: Arc::clone(&shared), next_id };
         let thread = thread::Builder::new().name("cache-writer".to_owned()).spawn(|| writer.run());
         let thread = thread.map_err(Error::io("start the cache's writer"))?;
-        Ok(Arc::new(Self { shared, restored, writer: Mutex::new(Some(thread)), _lock: lock }))
+        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)), _lock: lock }))
     }
 
     /// Writes what waits, and closes the files. Afterwards every read is a miss.
@@ -194,6 +192,13 @@ impl RedbTier {
         }
     }
 
+    /// The row of a record that may be shown.
+    fn row(&self, key: &RecordKey) -> Option<Row> {
+        let name = name::of(key);
+        let shown = |row: &Row| self.is_shown(key, &name, row);
+        self.read(&name, |store, place| Ok(store.meta(&name, place.id)?.filter(shown)))
+    }
+
     /// Counts and takes out what cannot be read back exactly.
     fn damaged(&self, name: &[u8]) {
         let mut inner = self.shared.inner.lock();
@@ -211,7 +216,7 @@ impl RedbTier {
 
 impl ByteTier for RedbTier {
     fn restored(&self) -> Restored {
-        self.restored.clone()
+        self.shared.log.ledger().restored(self.shared.log.epoch())
     }
 
     fn record(&self, change: &Change) -> Result<(), TierError> {
@@ -271,11 +276,18 @@ impl ByteTier for RedbTier {
         }
     }
 
-    fn meta(&self, key: &RecordKey) -> Option<Meta> {
+    fn may_have(&self, key: &RecordKey) -> bool {
         let name = name::of(key);
-        let shown = |row: &Row| self.is_shown(key, &name, row);
-        let row = self.read(&name, |store, place| Ok(store.meta(&name, place.id)?.filter(shown)));
-        row.map(|row| row.meta)
+        let inner = self.shared.inner.lock();
+        inner.readable() && !inner.queue.knows(&name) && inner.index.find(&name).is_some()
+    }
+
+    fn meta(&self, key: &RecordKey) -> Option<Meta> {
+        self.row(key).map(|row| row.meta)
+    }
+
+    fn listed(&self, key: &RecordKey) -> Option<Listed> {
+        self.row(key).map(|row| Listed { key: key.clone(), meta: row.meta, stored_bytes: row.stored_bytes })
     }
 
     fn report_corrupt(&self, key: &RecordKey) {

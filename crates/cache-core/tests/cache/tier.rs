@@ -45,7 +45,7 @@ struct State {
 /// The disk as one process has it open.
 struct Opened {
     disk: Disk,
-    restored: Restored,
+    epoch: u64,
 }
 
 impl Disk {
@@ -54,9 +54,9 @@ impl Disk {
         let mut state = self.state();
         state.epoch += 1;
         state.pending.clear();
-        let restored = state.restored();
+        let epoch = state.epoch;
         drop(state);
-        Arc::new(Opened { disk: self.clone(), restored })
+        Arc::new(Opened { disk: self.clone(), epoch })
     }
 
     /// Holds back what is put from now on.
@@ -139,9 +139,10 @@ impl Disk {
 }
 
 impl State {
-    fn restored(&self) -> Restored {
-        let mut restored = Restored { epoch: self.epoch, ..Restored::default() };
+    fn restored(&self, epoch: u64) -> Restored {
+        let mut restored = Restored { epoch, ..Restored::default() };
         for change in &self.changes {
+            restored.last_stamp = restored.last_stamp.max(stamp(change));
             match change {
                 Change::All { stamp } => restored.floor = restored.floor.max(*stamp),
                 Change::Namespace { namespace, stamp } => restored.namespaces.push((Arc::clone(namespace), *stamp)),
@@ -162,6 +163,17 @@ impl State {
     }
 }
 
+fn stamp(change: &Change) -> u64 {
+    match change {
+        Change::All { stamp }
+        | Change::Namespace { stamp, .. }
+        | Change::Tag { stamp, .. }
+        | Change::Key { stamp, .. }
+        | Change::Prefix { stamp, .. }
+        | Change::Fingerprint { stamp, .. } => *stamp,
+    }
+}
+
 fn deletes(change: &Change, key: &RecordKey, meta: &Meta) -> bool {
     match change {
         Change::Key { cache, namespace, bytes, stamp } => {
@@ -176,7 +188,7 @@ fn deletes(change: &Change, key: &RecordKey, meta: &Meta) -> bool {
 
 impl ByteTier for Opened {
     fn restored(&self) -> Restored {
-        self.restored.clone()
+        self.disk.state().restored(self.epoch)
     }
 
     fn record(&self, change: &Change) -> Result<(), TierError> {
@@ -237,12 +249,23 @@ impl ByteTier for Opened {
         found
     }
 
+    fn may_have(&self, key: &RecordKey) -> bool {
+        let state = self.disk.state();
+        state.records.contains_key(key) && !state.pending.contains_key(key)
+    }
+
     fn meta(&self, key: &RecordKey) -> Option<Meta> {
         let state = self.disk.state();
         if state.pending.contains_key(key) {
             return None;
         }
         state.records.get(key).map(|(meta, _)| meta.clone())
+    }
+
+    fn listed(&self, key: &RecordKey) -> Option<Listed> {
+        let state = self.disk.state();
+        let (meta, payload) = state.records.get(key).filter(|_| !state.pending.contains_key(key))?;
+        Some(Listed { key: key.clone(), meta: meta.clone(), stored_bytes: payload.bytes.len() as u64 })
     }
 
     fn report_corrupt(&self, key: &RecordKey) {

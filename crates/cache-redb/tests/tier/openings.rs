@@ -148,6 +148,19 @@ fn many_invalidations_at_once_are_each_kept() {
     assert!(tags.iter().any(|(tag, stamp)| &**tag == "7-20" && *stamp == 720));
 }
 
+#[test]
+fn who_begins_a_second_time_on_one_tier_begins_above_what_was_recorded() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    let first = tier.restored().first_counter();
+    let delete = |stamp| Change::Key { cache: "c".into(), namespace: "n".into(), bytes: (*b"k").into(), stamp };
+    tier.record(&Change::Tag { tag: "t".into(), stamp: first + 1 }).unwrap();
+    tier.record(&delete(first + 2)).unwrap();
+    tier.settle();
+    assert_eq!(tier.restored().tags, [("t".into(), first + 1)]);
+    assert_eq!(tier.restored().first_counter(), first + 2);
+}
+
 /// What a directory with one record, one invalidation and a restart becomes when its files are tampered with.
 #[track_caller]
 fn check_tampered(tamper: impl FnOnce(&std::path::Path, &std::path::Path), served: bool) {

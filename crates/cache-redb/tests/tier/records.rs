@@ -157,3 +157,28 @@ fn records_are_listed_in_order_page_by_page_and_counted_by_namespace() {
     assert_eq!(usage.len(), 1);
     assert_eq!((&*usage[0].namespace, usage[0].entries, usage[0].bytes), ("sales", 25, tier.stats().bytes));
 }
+
+#[test]
+fn what_may_be_there_is_told_from_memory_and_what_is_there_without_its_payload() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    let (a, b) = (key("a"), key("b"));
+    put(&*tier, "a", 5_000);
+    tier.flush().unwrap();
+    assert!(tier.may_have(&a) && !tier.may_have(&b));
+    let listed = tier.listed(&a).unwrap();
+    assert_eq!(tier.list("bodies", None, 1), [listed]);
+    assert_eq!(tier.listed(&b), None);
+    let (begun, go) = gate::gate();
+    gate::put_encoded(&*tier, "a", move || {
+        go.wait();
+        Some(Payload { codec: cache_core::Codec::None, plain_bytes: 1, bytes: vec![1] })
+    });
+    assert!(!tier.may_have(&a), "what is on its way in is a miss");
+    assert_eq!(tier.listed(&a), None);
+    begun.wait();
+    tier.flush().unwrap();
+    assert!(tier.may_have(&a));
+    tier.close();
+    assert!(!tier.may_have(&a));
+}
