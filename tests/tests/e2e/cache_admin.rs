@@ -32,7 +32,7 @@ fn entry_path(key: &str) -> String {
     format!("{ENTRIES}/{}", encode(key))
 }
 
-fn invalidate(server: &Server, body: &Value) -> Answer {
+pub(crate) fn invalidate(server: &Server, body: &Value) -> Answer {
     server.post("/api/v1/cache/invalidate", body)
 }
 

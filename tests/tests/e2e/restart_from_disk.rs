@@ -8,7 +8,9 @@ use tests::http::Answer;
 use tests::poll::{PATIENCE, until};
 use tests::{Server, Stopped};
 
-use crate::cache_admin::until_on_disk;
+use serde_json::json;
+
+use crate::cache_admin::{invalidate, until_on_disk};
 
 /// Starts a server over controlled datasets.
 pub(crate) fn controlled(datasets: &[(&Control, &str)], config: &str) -> Server {
@@ -185,4 +187,18 @@ fn what_was_kept_is_there_after_a_kill_too() {
     assert!(server.ready_in() < Duration::from_secs(5), "ready after {:?}", server.ready_in());
     CacheStatus::expect(&server.get(&control.rows("limit=1")).expect(200), "disk");
     assert_eq!(control.scans(), 1);
+}
+
+#[test]
+fn what_a_server_without_a_disk_was_told_to_drop_does_not_come_back() {
+    let control = Control::new("t");
+    let server = controlled(&[(&control, "")], "");
+    server.get(&control.rows("id=eq.1")).expect(200);
+    let server = server.stop().config("persist = false").start();
+    let told = invalidate(&server, &json!({"dataset": "t"})).expect(200).json();
+    assert_eq!(told["durable"], true, "{told:#}");
+    let server = server.stop().config("").start();
+    let answer = server.get(&control.rows("id=eq.1")).expect(200);
+    assert!(!CacheStatus::of(&answer).hit, "{:?}", answer.header("cache-status"));
+    assert_eq!(control.scans(), 2);
 }
