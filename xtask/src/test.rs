@@ -64,6 +64,9 @@ pub(crate) fn task(args: &[String]) -> Result<()> {
     }
     build_for_tests()?;
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]).args(&filters))?;
+    // A build of its own: under this feature the cache runs on shuttle's locks and tasks alone.
+    let schedules = ["test", "-p", "cache-core", "--features", "shuttle", "--test", "schedules"];
+    run(cargo().args(schedules).args(&filters))?;
 
     for extra in &EXTRAS {
         if all {

@@ -15,6 +15,8 @@ pub(crate) struct Life {
     pub(crate) clock: ManualClock,
     pub(crate) disk: Disk,
     change: fn(Builder<u64>) -> Builder<u64>,
+    /// Whether the disk is in use.
+    persists: bool,
 }
 
 impl Life {
@@ -23,20 +25,22 @@ impl Life {
     }
 
     pub(crate) fn with(change: fn(Builder<u64>) -> Builder<u64>) -> Self {
-        Self::begin(Disk::default(), ManualClock::new(), change)
+        Self::begin(Disk::default(), ManualClock::new(), change, true)
     }
 
-    fn begin(disk: Disk, clock: ManualClock, change: fn(Builder<u64>) -> Builder<u64>) -> Self {
-        let tier: Arc<dyn ByteTier> = disk.open();
-        let builder = Cache::builder("numbers")
-            .max_bytes(16 << 20)
-            .ttl(TTL)
-            .clock(clock.clock())
-            .persist(MessagePack::new())
-            .compression(Codec::None)
-            .stamps(Arc::new(Stamps::durable(Arc::clone(&tier))))
-            .tier(tier);
-        Self { cache: change(builder).build().unwrap(), clock, disk, change }
+    /// A cache that forgets everything between two lives.
+    pub(crate) fn without_disk(change: fn(Builder<u64>) -> Builder<u64>) -> Self {
+        Self::begin(Disk::default(), ManualClock::new(), change, false)
+    }
+
+    fn begin(disk: Disk, clock: ManualClock, change: fn(Builder<u64>) -> Builder<u64>, persists: bool) -> Self {
+        let mut builder = Cache::builder("numbers").max_bytes(16 << 20).ttl(TTL).clock(clock.clock());
+        if persists {
+            let tier: Arc<dyn ByteTier> = disk.open();
+            let stamps = Arc::new(Stamps::durable(Arc::clone(&tier)));
+            builder = builder.persist(MessagePack::new()).compression(Codec::None).stamps(stamps).tier(tier);
+        }
+        Self { cache: change(builder).build().unwrap(), clock, disk, change, persists }
     }
 
     /// The next process: what had not been written is lost.
@@ -47,7 +51,7 @@ impl Life {
 
     /// The next process, with other settings.
     pub(crate) fn crash_into(self, change: fn(Builder<u64>) -> Builder<u64>) -> Self {
-        Self::begin(self.disk, self.clock.restarted(), change)
+        Self::begin(self.disk, self.clock.restarted(), change, self.persists)
     }
 
     pub(crate) fn insert(&self, key: &Key, number: u64) {

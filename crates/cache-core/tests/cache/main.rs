@@ -13,6 +13,7 @@ mod flights;
 mod invalidation;
 mod joining;
 mod model;
+mod model_of_lives;
 mod observing;
 mod reloads;
 mod restarts;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use cache_core::{LoadContext, LoadError, LoadOptions};
+use cache_core::{LoadContext, LoadError, LoadOptions, Scope};
 use shuttle::future::{block_on, spawn};
 
-use crate::world::{Scan, World, any_scope, check, join, key};
+use crate::world::{Scan, World, any_scope, check, join, key, pause, tag};
 
 /// With shuttle: comes at any step.
 const ANY_MOMENT: Duration = Duration::from_nanos(1);
@@ -131,18 +131,28 @@ fn deadlines_are_each_waiters_own() {
     });
 }
 
-#[test]
-fn a_flight_is_not_joined_after_an_invalidation() {
-    check(|| {
+fn check_joins(scope: impl Fn() -> Scope + Send + Sync + 'static) {
+    check(move || {
         let world = World::in_memory();
         let early = [0, 1].map(|_| world.spawn(|world| assert!(*world.load().value() >= 1)));
+        pause();
         world.truth.store(2, Ordering::SeqCst);
-        world.cache.invalidate_blocking(&any_scope()).unwrap();
+        world.cache.invalidate_blocking(&scope()).unwrap();
         assert_eq!(*world.load().value(), 2, "it began after the invalidation");
         join(early);
         assert!(world.cache.get(&key()).is_none_or(|hit| *hit.value() == 2));
         world.assert_quiet();
     });
+}
+
+#[test]
+fn a_flight_is_not_joined_after_an_invalidation() {
+    check_joins(any_scope);
+}
+
+#[test]
+fn a_flight_is_not_joined_after_the_invalidation_of_a_tag_that_its_value_will_have() {
+    check_joins(|| Scope::Tag(tag()));
 }
 
 /// The tasks of flights that were aborted end a little later.

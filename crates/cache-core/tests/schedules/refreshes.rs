@@ -1,13 +1,15 @@
 //! What is loaded again behind its readers: once, and never into the way of an invalidation.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cache_core::{How, LoadOptions, Scope, Stored};
+use cache_core::{How, LoadContext, LoadOptions, Scope, Stored};
+use shuttle::future::block_on;
 
-use crate::world::{TTL, World, check, join, key, number, space};
+use crate::world::{Scan, TTL, World, check, join, key, number, pause, pause_task, space};
 
-fn stale_world() -> std::sync::Arc<World> {
-    let world = World::in_memory_with(|builder| builder.stale_while_revalidate(TTL).refresh_workers(2));
+fn stale_world() -> Arc<World> {
+    let world = World::in_memory_with(|builder| builder.stale_while_revalidate(TTL).refresh_workers(1));
     assert_eq!(world.cache.insert(&key(), number(1)), Stored::Yes);
     world.clock.advance(TTL);
     world.truth.store(2, Ordering::SeqCst);
@@ -70,10 +72,39 @@ fn an_explicit_reload_beside_a_refresh_is_seen_by_who_comes_after_it() {
         let reader = world.spawn(|world| assert!(*world.load().value() >= 1));
         let name = key();
         let reload = world.cache.reload(&name, LoadOptions::default(), world.scan());
-        assert_eq!(*shuttle::future::block_on(reload).unwrap().value(), 2);
+        assert_eq!(*block_on(reload).unwrap().value(), 2);
         assert_eq!(*world.load().value(), 2);
         join([reader]);
         until(&world, |world| world.cache.stats().loading == 0);
+        assert_eq!(world.cache.get(&key()).map(|hit| *hit.value()), Some(2));
+    });
+}
+
+#[test]
+fn a_load_that_began_before_a_reload_does_not_undo_it() {
+    check(|| {
+        let world = World::in_memory();
+        let early = world.spawn(|world| {
+            let this = Arc::clone(world);
+            // Takes its time between its look at the source and its landing.
+            let slow = move |_: LoadContext| -> Scan {
+                Box::pin(async move {
+                    let seen = this.truth.load(Ordering::SeqCst);
+                    pause_task().await;
+                    Ok(number(seen))
+                })
+            };
+            let loaded = block_on(world.cache.try_get_or_load(&key(), LoadOptions::default(), slow));
+            assert!(*loaded.unwrap().value() >= 1);
+        });
+        pause();
+        world.truth.store(2, Ordering::SeqCst);
+        world.clock.advance(std::time::Duration::from_nanos(1));
+        let name = key();
+        let reload = world.cache.reload(&name, LoadOptions::default(), world.scan());
+        assert_eq!(*block_on(reload).unwrap().value(), 2);
+        assert_eq!(world.cache.get(&key()).map(|hit| *hit.value()), Some(2));
+        join([early]);
         assert_eq!(world.cache.get(&key()).map(|hit| *hit.value()), Some(2));
     });
 }

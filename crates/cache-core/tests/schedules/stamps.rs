@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use cache_core::{Cache, Key, LoadContext, LoadOptions, ManualClock, Namespace, Scope, Stamps, Stored};
 use shuttle::future::{block_on, yield_now};
 
-use crate::world::{Scan, World, any, any_scope, check, join, key, number, space, tag};
+use crate::world::{Scan, World, any, any_scope, check, join, key, number, pause, space, tag};
 
 /// Reads in every way that there is, and never what is older than what was acknowledged before it began.
 fn read(world: &Arc<World>) {
@@ -34,7 +34,11 @@ fn nothing_older_than_an_acknowledged_invalidation_is_read() {
     check(|| {
         let (scope, on_disk) = (any_scope(), any(&[false, true]));
         let world = if on_disk { World::on_disk() } else { World::in_memory() };
+        if any(&[false, true]) {
+            world.load();
+        }
         let readers = [0, 1].map(|_| world.spawn(read));
+        pause();
         change(&world, 2, |cache| {
             cache.invalidate_blocking(&scope).unwrap();
         });

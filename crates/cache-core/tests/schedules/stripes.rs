@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cache_core::{Item, Scope, Stored};
 
-use crate::world::{World, any_scope, check, join, key, number, space};
+use crate::world::{World, any_scope, check, join, key, number, pause, space};
 
 /// Nothing of the key is anywhere, now or later.
 #[track_caller]
@@ -29,6 +29,7 @@ fn a_store_that_began_before_a_delete_leaves_nothing() {
         let writer = world.spawn(|world| {
             world.disk.as_ref().unwrap().write();
         });
+        pause();
         world.cache.invalidate_blocking(&scope).unwrap();
         join([store, writer]);
         assert_gone(&world, &scope);

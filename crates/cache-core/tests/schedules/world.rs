@@ -149,6 +149,20 @@ pub(crate) fn join(threads: impl IntoIterator<Item = shuttle::thread::JoinHandle
     }
 }
 
+/// Lets the others go ahead, by a little or a lot.
+pub(crate) fn pause() {
+    for _ in 0..thread_rng().gen_range(0..60) {
+        shuttle::thread::yield_now();
+    }
+}
+
+/// As [`pause`], in a task.
+pub(crate) async fn pause_task() {
+    for _ in 0..thread_rng().gen_range(0..60) {
+        yield_now().await;
+    }
+}
+
 /// One of these, another one in each schedule.
 pub(crate) fn any<T: Clone>(of: &[T]) -> T {
     of[thread_rng().gen_range(0..of.len())].clone()
