@@ -146,6 +146,10 @@ impl Catalog {
         let namespace = namespace_of(&handle.identity, &offered.name, &schema);
         let known = previous.datasets.values().find(|d| d.namespace == namespace);
         let state = known.map(|d| d.state()).unwrap_or_default();
+        if known.is_some_and(|known| known.policy.max_bytes < policy.max_bytes) {
+            // What did not fit may fit now.
+            state.forget_too_large();
+        }
         let facts = DatasetFacts {
             name: name.clone(),
             source_dataset: offered.name.clone(),

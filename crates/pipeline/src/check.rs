@@ -6,13 +6,13 @@
 //! have changed while nobody was looking. In the last case a source that does not answer soon does not hold up the
 //! answer; it is served as stale then.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use cache_core::{Noted, Scope};
 use parking_lot::Mutex;
 use plugin_sdk::{CancelToken, Context, ErrorCode, Fingerprint, SourceError};
-use tokio::sync::Semaphore;
 
 use crate::answer::CallOptions;
 use crate::data_pipeline::DataPipeline;
@@ -25,9 +25,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long a source that did not answer in that time is not asked again by requests.
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long a check in the background may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// Checks in the background at a time.
-const AT_A_TIME: usize = 4;
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// After failures, a source is asked after twice the interval, four times, and so on, up to so much more.
+const MOST_DOUBLINGS: u32 = 5;
 /// How often it is looked which datasets are due.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -52,7 +52,8 @@ pub(crate) struct Checks {
 struct Last {
     answer: Option<Checked>,
     asked: Option<Instant>,
-    under_way: bool,
+    /// Attempts in the background since the last answer.
+    failures: u32,
     unanswered: Option<Instant>,
 }
 
@@ -71,24 +72,26 @@ impl Checks {
         let mut last = self.last.lock();
         last.answer = Some(Checked { at: SystemTime::now(), fingerprint });
         last.asked = Some(Instant::now());
+        last.failures = 0;
     }
 
-    /// Whether it is time to ask again; then it counts as asked.
-    fn is_due(&self, interval: Duration) -> bool {
+    fn failed(&self) {
         let mut last = self.last.lock();
-        // What was never loaded has nothing in the cache that could be out of date.
-        let due = (last.answer.is_some() || last.unanswered.is_some())
-            && !last.under_way
-            && last.asked.is_none_or(|asked| asked.elapsed() >= interval);
-        if due {
-            last.asked = Some(Instant::now());
-            last.under_way = true;
-        }
-        due
+        last.asked = Some(Instant::now());
+        last.failures = (last.failures + 1).min(MOST_DOUBLINGS);
     }
 
-    fn ended(&self) {
-        self.last.lock().under_way = false;
+    /// For how long it has been time to ask again, if it is.
+    fn overdue(&self, interval: Duration) -> Option<Duration> {
+        let last = self.last.lock();
+        // What was never loaded has nothing in the cache that could be out of date.
+        if interval.is_zero() || (last.answer.is_none() && last.unanswered.is_none()) {
+            return None;
+        }
+        match last.asked {
+            Some(asked) => asked.elapsed().checked_sub(interval * 2_u32.pow(last.failures)),
+            None => Some(Duration::MAX),
+        }
     }
 }
 
@@ -124,7 +127,14 @@ impl DataPipeline {
         let started = Instant::now();
         let dataset = Arc::clone(self.catalog().get(name)?);
         let failed = |source| Error::Source { dataset: dataset.name.clone(), source };
-        let timeout = dataset.policy.load_timeout;
+        let patience =
+            call.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = dataset.policy.load_timeout.min(patience);
+        // One at a time: each of them takes a thread as long as the source takes.
+        let _one = match tokio::time::timeout(timeout, dataset.checks().asking.lock()).await {
+            Ok(turn) => turn,
+            Err(_) => return Err(Error::Timeout { dataset: dataset.name.clone() }),
+        };
         let fingerprint = self.ask(&dataset, Arc::clone(&call.request_id), timeout).await.map_err(failed)?;
         let (changed, invalidated) = if fingerprint.is_known() {
             let noted = self.note(&dataset, fingerprint).await?;
@@ -146,7 +156,10 @@ impl DataPipeline {
         if checks.any() {
             return Ok(Verified::Unchanged);
         }
-        let _one = checks.asking.lock().await;
+        // Whoever has the turn may wait for longer than this call would.
+        let Ok(_one) = tokio::time::timeout(PATIENCE, checks.asking.lock()).await else {
+            return Ok(Verified::Unanswered);
+        };
         if checks.any() {
             // Somebody else has asked meanwhile; whoever looks into the cache again sees what came of it.
             return Ok(Verified::Changed);
@@ -155,9 +168,16 @@ impl DataPipeline {
             return Ok(Verified::Unanswered);
         }
         match self.ask(dataset, "check".into(), PATIENCE).await {
-            Ok(fingerprint) => match self.note(dataset, fingerprint).await? {
-                Noted::Same => Ok(Verified::Unchanged),
-                Noted::First | Noted::Changed => Ok(Verified::Changed),
+            Ok(fingerprint) => match self.note(dataset, fingerprint).await {
+                Ok(Noted::Same) => Ok(Verified::Unchanged),
+                Ok(Noted::First | Noted::Changed) => Ok(Verified::Changed),
+                Err(Error::NotDurable(error)) => {
+                    // This process obeys, and there is nothing on disk any more that could be too old.
+                    tracing::error!(dataset = %dataset.name, error = %error,
+                        "the data of dataset '{}' has changed, but: failed to {error}", dataset.name);
+                    Ok(Verified::Changed)
+                }
+                Err(error) => Err(error),
             },
             Err(error) => {
                 checks.last.lock().unanswered = Some(Instant::now());
@@ -174,30 +194,38 @@ impl DataPipeline {
     pub fn start_checks(&self) {
         let weak = self.downgrade();
         tokio::spawn(async move {
-            let slots = Arc::new(Semaphore::new(AT_A_TIME));
-            let mut lists = Lists::default();
+            let (mut lists, mut busy) = (Lists::default(), HashMap::new());
             loop {
                 tokio::time::sleep(TICK).await;
                 let Some(pipeline) = weak.upgrade() else { return };
-                lists.look(&pipeline, &slots);
-                for dataset in pipeline.catalog().datasets() {
-                    let interval = dataset.policy.check_interval;
-                    if interval.is_zero() {
-                        continue;
-                    }
-                    // With none free, the dataset stays due.
-                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
-                    if dataset.checks().is_due(interval) {
-                        let (pipeline, dataset) = (pipeline.clone(), Arc::clone(dataset));
-                        tokio::spawn(async move {
-                            pipeline.check(&dataset).await;
-                            dataset.checks().ended();
-                            drop(slot);
-                        });
-                    }
-                }
+                lists.look(&pipeline);
+                pipeline.check_what_is_due(&mut busy);
             }
         });
+    }
+
+    /// Begins to ask each source about its datasets that are due, one after the other: a source that hangs holds up no
+    /// other.
+    fn check_what_is_due(&self, busy: &mut HashMap<Arc<str>, Weak<()>>) {
+        busy.retain(|_, task| task.strong_count() > 0);
+        let mut due: HashMap<Arc<str>, Vec<(Duration, Arc<Dataset>)>> = HashMap::new();
+        for dataset in self.catalog().datasets().filter(|dataset| !busy.contains_key(&dataset.source_identity)) {
+            if let Some(overdue) = dataset.checks().overdue(dataset.policy.check_interval) {
+                due.entry(dataset.source_identity.clone()).or_default().push((overdue, Arc::clone(dataset)));
+            }
+        }
+        for (source, mut datasets) in due {
+            datasets.sort_by_key(|(overdue, _)| std::cmp::Reverse(*overdue));
+            let (task, pipeline) = (Arc::new(()), self.downgrade());
+            busy.insert(source, Arc::downgrade(&task));
+            tokio::spawn(async move {
+                for (_, dataset) in datasets {
+                    let Some(pipeline) = pipeline.upgrade() else { break };
+                    pipeline.check(&dataset).await;
+                }
+                drop(task);
+            });
+        }
     }
 
     async fn check(&self, dataset: &Arc<Dataset>) {
@@ -213,6 +241,7 @@ impl DataPipeline {
                 }
             },
             Err(error) => {
+                dataset.checks().failed();
                 tracing::debug!(dataset = %dataset.name, error = %error,
                     "the source of dataset '{}' did not say whether it has changed: {error}", dataset.name);
             }

@@ -24,6 +24,7 @@ use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval;
 use crate::fetch::Fetch;
+use crate::keys;
 use crate::marks::Marks;
 use crate::policy::{Mode, Policy, PolicyOverrides};
 use crate::query::{BoundQuery, Rules, dashboard};
@@ -268,7 +269,7 @@ impl DataPipeline {
         call: &CallOptions,
     ) -> Result<Answer, Error> {
         let dataset = &prepared.dataset;
-        let key = Key::new(&dataset.namespace, format!("result?{}", query.canonical()));
+        let key = Key::new(&dataset.namespace, format!("{}{}", keys::RESULT_PREFIX, query.canonical()));
         let key = key.at_version(prepared.version);
         let (loaded, from) = loop {
             let load = self.result_loader(dataset, query, call);
@@ -349,6 +350,7 @@ impl DataPipeline {
     async fn refresh_once(&self, dataset: &Arc<Dataset>, call: &CallOptions) -> Result<(), Error> {
         // What did not fit may fit now.
         dataset.set_too_large(false);
+        self.inner.marks.clear(dataset).await?;
         if dataset.mode() == Mode::Table {
             let load = self.table_loader(dataset, call);
             match self.inner.tables.reload(&table_key(dataset), options(dataset, call), load).await {
@@ -407,7 +409,7 @@ fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalo
 }
 
 fn table_key(dataset: &Dataset) -> Key {
-    Key::new(&dataset.namespace, b"table")
+    Key::new(&dataset.namespace, keys::TABLE)
 }
 
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {

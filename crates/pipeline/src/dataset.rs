@@ -46,6 +46,12 @@ pub(crate) struct State {
     pub(crate) checks: Checks,
 }
 
+impl State {
+    pub(crate) fn forget_too_large(&self) {
+        self.too_large.store(false, Ordering::Release);
+    }
+}
+
 impl Dataset {
     pub(crate) fn new(facts: DatasetFacts, state: Arc<State>) -> Self {
         let namespace = namespace_of(&facts.source_identity, &facts.source_dataset, &facts.schema);
@@ -71,6 +77,12 @@ impl Dataset {
             Mode::Query => 0,
             _ => self.state.version.load(Ordering::Acquire),
         }
+    }
+
+    /// The tags of what is kept of the dataset: its own, and one that stands for its name, whatever identity, configuration
+    /// or schema it has. People cannot write that one: it has a colon.
+    pub fn item_tags(&self) -> Vec<Arc<str>> {
+        self.tags.iter().cloned().chain([name_tag(&self.name)]).collect()
     }
 
     /// What the source said when it was last asked whether the data has changed; `None` before that, and for a source
@@ -124,6 +136,11 @@ pub(crate) struct DatasetFacts {
     pub(crate) policy: Policy,
     pub(crate) tags: Arc<[Arc<str>]>,
     pub(crate) source_identity: Arc<str>,
+}
+
+/// The tag of all that was ever kept of the datasets that were served under this name.
+pub fn name_tag(name: &str) -> Arc<str> {
+    format!("dataset:{name}").into()
 }
 
 /// The namespace of all that is cached of a dataset.

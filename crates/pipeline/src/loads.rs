@@ -89,7 +89,7 @@ impl DataPipeline {
     fn item(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<Item<Arc<Table>>, Error> {
         let table = table.map_err(|failure| self.failed(dataset, failure))?;
         let bytes = table.weight();
-        Ok(Item::new(Arc::new(table), bytes).with_tags(dataset.tags.iter().cloned()))
+        Ok(Item::new(Arc::new(table), bytes).with_tags(dataset.item_tags()))
     }
 
     /// The error of a scan that the sink ended, or that the source failed.

@@ -9,17 +9,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plugin_sdk::{CancelToken, Context, Fingerprint};
-use tokio::sync::Semaphore;
 
 use crate::catalog::{Offers, SourceHandle};
 use crate::data_pipeline::DataPipeline;
 
+/// How often it is looked which sources are due.
+const EVERY: Duration = Duration::from_secs(1);
 /// How long a source may take to say its list.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is known of the lists, from look to look. By the sources' identities.
 #[derive(Default)]
-pub(crate) struct Lists(HashMap<Arc<str>, Look>);
+pub(crate) struct Lists {
+    looks: HashMap<Arc<str>, Look>,
+    looked: Option<Instant>,
+}
 
 struct Look {
     began: Instant,
@@ -30,13 +34,17 @@ struct Look {
 }
 
 impl Lists {
-    /// Begins to look at the sources that are due, as far as there are slots.
-    pub(crate) fn look(&mut self, pipeline: &DataPipeline, slots: &Arc<Semaphore>) {
+    /// Begins to look at the sources that are due, at each once at a time.
+    pub(crate) fn look(&mut self, pipeline: &DataPipeline) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < EVERY) {
+            return;
+        }
+        self.looked = Some(Instant::now());
         let serving = pipeline.inner.registry.serving();
-        self.0.retain(|identity, _| serving.iter().any(|(handle, _)| handle.identity == *identity));
+        self.looks.retain(|identity, _| serving.iter().any(|(handle, _)| handle.identity == *identity));
         for (handle, offers) in serving {
             let interval = pipeline.inner.registry.check_interval(&handle);
-            let look = self.0.entry(Arc::clone(&handle.identity)).or_insert_with(|| Look {
+            let look = self.looks.entry(Arc::clone(&handle.identity)).or_insert_with(|| Look {
                 began: Instant::now(),
                 broken: Arc::default(),
                 under_way: std::sync::Weak::new(),
@@ -44,13 +52,11 @@ impl Lists {
             if interval.is_zero() || look.began.elapsed() < interval || look.under_way.strong_count() > 0 {
                 continue;
             }
-            // With none free, the source stays due.
-            let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
             let (token, broken) = (Arc::new(()), Arc::clone(&look.broken));
             (look.began, look.under_way) = (Instant::now(), Arc::downgrade(&token));
             let pipeline = pipeline.clone();
             tokio::task::spawn_blocking(move || {
-                let _held = (slot, token);
+                let _held = token;
                 if has_changed(&handle, &offers, &broken) {
                     tracing::info!(source = %handle.name, "source '{}' offers something new: it is asked again", handle.name);
                     pipeline.inner.registry.ask_again(&handle);
@@ -77,7 +83,8 @@ fn has_changed(
     for offered in offers.iter().filter(|offered| offered.schema.is_err()) {
         let Ok(fingerprint) = handle.source.fingerprint(&context(), &offered.name) else { continue };
         let before = broken.lock().insert(offered.name.clone(), fingerprint);
-        changed |= before.is_some_and(|before| before != fingerprint);
+        // Without a look before, it may have been mended since the source was asked.
+        changed |= before.is_none_or(|before| before != fingerprint);
     }
     changed
 }

@@ -93,3 +93,59 @@ async fn a_dataset_that_comes_to_a_source_is_served_without_a_request() {
     source.offers.lock().remove(0);
     until("the other has left", async || pipeline.catalog().get("t").is_err()).await;
 }
+
+#[tokio::test]
+async fn a_source_that_does_not_answer_keeps_nobody_elses_changes_from_being_seen() {
+    let (mute, source) = (Source::new(ROWS.to_vec()), Source::new(ROWS.to_vec()));
+    *mute.offers.lock() = vec!["m1", "m2", "m3", "m4", "m5"];
+    for source in [&mute, &source] {
+        source.change(ROWS.to_vec(), "v1");
+    }
+    let pipeline = pipeline(&source, checked_every(OFTEN));
+    let muted = SourceHandle { name: "a".into(), ..handle(&mute, "m1", checked_every(OFTEN)) };
+    let other = handle(&source, "v2", checked_every(OFTEN));
+    pipeline.publish(&[muted, other], Ask::New).wait(PATIENCE);
+    for name in ["m1", "m2", "m3", "m4", "m5", "t"] {
+        pipeline.load_and_process_data(name, &serde_json::Map::new()).await.unwrap();
+    }
+    let speechless = mute.speechless.lock();
+    let asked = mute.fingerprints.load(Ordering::SeqCst);
+    pipeline.start_checks();
+    until("the mute source is asked", async || mute.fingerprints.load(Ordering::SeqCst) > asked).await;
+    source.change(vec![(1, "EU")], "v2");
+    until("the new row is served", async || ask(&pipeline, "").await.unwrap().rows == 1).await;
+    assert_eq!(mute.fingerprints.load(Ordering::SeqCst), asked + 1, "it is asked one thing at a time");
+    drop(speechless);
+}
+
+#[tokio::test]
+async fn a_dataset_that_could_not_be_served_is_served_once_it_is_mended() {
+    let source = Source::new(ROWS.to_vec());
+    source.change(ROWS.to_vec(), "v1");
+    *source.broken.lock() = Some(SourceError::invalid_data("line 3 has 2 fields"));
+    let pipeline = pipeline(&source, checked_every(OFTEN));
+    assert!(matches!(ask(&pipeline, "").await.unwrap_err(), Error::BrokenDataset { .. }));
+    // Mended before anybody has looked.
+    *source.broken.lock() = None;
+    source.change(ROWS.to_vec(), "v2");
+    pipeline.start_checks();
+    until("it is served", async || ask(&pipeline, "").await.is_ok()).await;
+    // And once more, after a look.
+    *source.broken.lock() = Some(SourceError::invalid_data("line 3 has 2 fields"));
+    source.offers.lock().push("u");
+    until("it is broken", async || pipeline.catalog().get("t").is_err()).await;
+    *source.broken.lock() = None;
+    source.change(ROWS.to_vec(), "v3");
+    until("it is served again", async || ask(&pipeline, "").await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_touch_waits_no_longer_than_its_caller() {
+    let source = Source::new(ROWS.to_vec());
+    let pipeline = pipeline(&source, checked_every(Duration::ZERO));
+    let speechless = source.speechless.lock();
+    let deadline = Some(std::time::Instant::now() + Duration::from_millis(50));
+    let call = CallOptions { deadline, ..CallOptions::new("test") };
+    assert!(pipeline.touch("t", &call).await.is_err());
+    drop(speechless);
+}
