@@ -58,7 +58,7 @@ impl Lists {
             tokio::task::spawn_blocking(move || {
                 let _held = token;
                 if has_changed(&handle, &offers, &broken) {
-                    tracing::info!(source = %handle.name, "source '{}' offers something new: it is asked again", handle.name);
+                    tracing::info!(source = %handle.name, "source '{}' offers other datasets than before: it is asked again", handle.name);
                     pipeline.inner.registry.ask_again(&handle);
                 }
             });

@@ -103,5 +103,17 @@ pub fn load_plugins(state: &Arc<AppState>) {
         tracing::error!(error = %error, "failed to load the plugins: {error}");
     }
     sources::publish(state, Ask::New, PATIENCE);
+    warn_of_unknown_datasets(state);
     state.set_ready();
+}
+
+/// Settings of a dataset that nobody offers are most likely a slip of the pen; or its source is late.
+fn warn_of_unknown_datasets(state: &AppState) {
+    let catalog = state.pipeline.catalog();
+    for name in state.config.datasets.keys() {
+        if let Err(pipeline::Error::UnknownDataset { suggestion, .. }) = catalog.get(name) {
+            let hint = suggestion.map(|close| format!("; did you mean '{close}'?")).unwrap_or_default();
+            tracing::warn!(dataset = %name, "[datasets.{name}] is configured, but no source offers '{name}' now{hint}");
+        }
+    }
 }
