@@ -1,11 +1,17 @@
 //! How values become bytes and come back, for caches whose entries are also kept in a tier.
 
+mod told_apart;
+
 use std::any::type_name;
+use std::io;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use told_apart::ToldApart;
 
 /// Why a value could not be encoded or decoded.
 pub type PersistError = Box<dyn std::error::Error + Send + Sync>;
@@ -35,6 +41,9 @@ pub trait Persist<V>: Send + Sync {
 /// MessagePack for every type that serde knows. Fields are stored by name, so that a struct that has gained or lost
 /// fields is a miss, or is read right.
 ///
+/// What MessagePack would say alike is not encoded: a `Some` of `None` or of `()`, which would be read as `None`. Nor is
+/// a value whose `Serialize` panics.
+///
 /// The layout is the name of the type and a version: raise the version when fields change their meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct MessagePack<V> {
@@ -54,6 +63,44 @@ impl<V> MessagePack<V> {
     }
 }
 
+impl<V: Serialize> MessagePack<V> {
+    /// Writes a value as `encode` does.
+    ///
+    /// # Errors
+    /// It cannot be encoded. A part of it may have been written.
+    pub fn write(value: &V, to: impl io::Write) -> Result<(), PersistError> {
+        let mut serializer = rmp_serde::Serializer::new(to).with_struct_map();
+        // Unwind safe: after a panic the serializer is not used, and what is written of the value is not either.
+        let write = AssertUnwindSafe(|| ToldApart::new(value).serialize(&mut serializer));
+        Ok(catch_unwind(write).map_err(|_| "serialize a value that panics at it")??)
+    }
+
+    /// What a value weighs, unless it cannot be encoded: its encoded size, which is close to what most values take, and
+    /// is known without looking into the type.
+    ///
+    /// # Errors
+    /// It cannot be encoded.
+    pub fn weigh(value: &V) -> Result<u64, PersistError> {
+        let mut counted = Counted(0);
+        Self::write(value, &mut counted)?;
+        Ok(counted.0 + size_of::<V>() as u64)
+    }
+}
+
+/// Counts what is written.
+struct Counted(u64);
+
+impl io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 impl<V> Default for MessagePack<V> {
     fn default() -> Self {
         Self::new()
@@ -65,13 +112,14 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Persist<V> for MessagePack<V
         xxh3_64_with_seed(type_name::<V>().as_bytes(), self.version)
     }
 
-    /// The encoded size: close to what most values take, and known without looking into the type.
     fn weight(&self, value: &V) -> u64 {
-        self.encode(value).map_or(0, |bytes| bytes.len() as u64) + size_of::<V>() as u64
+        Self::weigh(value).unwrap_or(size_of::<V>() as u64)
     }
 
     fn encode(&self, value: &V) -> Result<Vec<u8>, PersistError> {
-        Ok(rmp_serde::to_vec_named(value)?)
+        let mut bytes = Vec::with_capacity(128);
+        Self::write(value, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn decode(&self, bytes: Vec<u8>) -> Result<V, PersistError> {
@@ -85,27 +133,4 @@ impl<V: Serialize + DeserializeOwned + Send + Sync> Persist<V> for MessagePack<V
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, PartialEq, Serialize, Deserialize)]
-    struct Point {
-        x: i64,
-        label: Option<String>,
-    }
-
-    #[test]
-    fn any_serde_type_comes_back_and_foreign_bytes_do_not() {
-        let persist = MessagePack::<Point>::new();
-        let point = Point { x: -7, label: Some("north".into()) };
-        let mut bytes = persist.encode(&point).unwrap();
-        assert_eq!(persist.decode(bytes.clone()).unwrap(), point);
-        bytes.push(0);
-        assert!(persist.decode(bytes).is_err());
-        assert!(MessagePack::<Vec<u64>>::new().decode(persist.encode(&point).unwrap()).is_err());
-        assert_ne!(persist.layout(), MessagePack::<Point>::version(1).layout());
-        assert_ne!(persist.layout(), MessagePack::<Vec<u64>>::new().layout());
-    }
-}
+mod tests;
