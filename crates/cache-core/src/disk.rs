@@ -39,9 +39,7 @@ impl<V> Disk<V> {
 
     /// What the tier says of one record. Blocks.
     pub(crate) fn stored(&self, key: &Key) -> Option<Listed> {
-        let key = self.record_key(key);
-        let (meta, payload) = self.tier.get(&key)?;
-        Some(Listed { key, meta, stored_bytes: payload.bytes.len() as u64 })
+        self.tier.listed(&self.record_key(key))
     }
 
     /// The record's payload as a value, and what was known of it. Blocks.

@@ -435,17 +435,20 @@ impl<V> Inner<V> {
         removed
     }
 
-    /// Whether a look on disk is worth its while: answered from what is known without reading.
+    /// Whether a look on disk is worth its while: answered from memory.
     fn may_be_on_disk(&self, key: &Key) -> bool {
-        let Some(disk) = &self.disk else { return false };
-        disk.tier
-            .meta(&disk.record_key(key))
-            .is_some_and(|meta| meta.layout == disk.persist.layout() && self.is_valid_record(key, &meta))
+        self.disk.as_ref().is_some_and(|disk| disk.tier.may_have(&disk.record_key(key)))
+    }
+
+    /// Whether the record of a key is worth reading. Blocks.
+    fn is_of_use_on_disk(&self, disk: &Disk<V>, key: &Key) -> bool {
+        let meta = disk.tier.meta(&disk.record_key(key));
+        meta.is_some_and(|meta| meta.layout == disk.persist.layout() && self.is_valid_record(key, &meta))
     }
 
     /// What is on disk for a key and may still be used, now also in memory. Blocks.
     pub(crate) fn restore_blocking(&self, key: &Key) -> Option<Shared<Entry<V>>> {
-        let disk = self.disk.as_ref()?;
+        let disk = self.disk.as_ref().filter(|disk| self.is_of_use_on_disk(disk, key))?;
         // The barrier before the read: see the memory tier.
         let barrier = self.stamps.cell(key.namespace()).barrier();
         let (entry, meta) = disk.read(key, &self.clock, &self.stamps)?;

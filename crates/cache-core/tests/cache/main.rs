@@ -9,15 +9,18 @@ mod tier;
 
 mod ages;
 mod bounds;
+mod counting;
 mod flights;
 mod invalidation;
 mod joining;
 mod model;
 mod model_of_lives;
 mod observing;
+mod pages;
 mod reloads;
 mod restarts;
 mod stale;
 mod stress;
+mod thousand;
 mod tiers;
 mod waiters;

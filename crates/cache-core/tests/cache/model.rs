@@ -138,16 +138,16 @@ impl Both {
             }
             Step::Remove(key) => {
                 let was_there = self.model.find(key).is_some();
-                prop_assert_eq!(remove(&cache, &self.keys[key]), was_there);
+                prop_assert_eq!(remove(cache, &self.keys[key]), was_there);
                 self.model.values.remove(&key);
                 self.model.barrier[key / NAMES] = self.model.step;
             }
             Step::InvalidateSpace(space) => {
-                invalidate(&cache, Scope::Namespace(self.keys[space * NAMES].namespace().clone()));
+                invalidate(cache, Scope::Namespace(self.keys[space * NAMES].namespace().clone()));
                 self.model.invalidated[space] = self.model.step;
             }
             Step::InvalidateAll => {
-                invalidate(&cache, Scope::All);
+                invalidate(cache, Scope::All);
                 self.model.invalidated = [self.model.step; SPACES];
             }
             Step::Advance(seconds) => {

@@ -56,9 +56,9 @@ impl World {
                 self.source.truth[each].store(round, Ordering::SeqCst);
             }
             match round % 3 {
-                _ if changed.len() > 1 => invalidate(&cache, Scope::All),
-                0 => invalidate(&cache, Scope::Namespace(self.keys[index].namespace().clone())),
-                1 => u64::from(remove(&cache, &self.keys[index])),
+                _ if changed.len() > 1 => invalidate(cache, Scope::All),
+                0 => invalidate(cache, Scope::Namespace(self.keys[index].namespace().clone())),
+                1 => u64::from(remove(cache, &self.keys[index])),
                 _ => {
                     // A reload is a promise too: who reads after it sees what was true when it began.
                     let scan = self.scan(index);

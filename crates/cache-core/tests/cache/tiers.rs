@@ -111,13 +111,13 @@ impl Persist<u64> for Fragile {
     }
 
     fn encode(&self, value: &u64) -> Result<Vec<u8>, PersistError> {
-        assert!(!self.writing || value % 2 == 0, "on purpose");
+        assert!(!self.writing || value.is_multiple_of(2), "on purpose");
         Ok(value.to_le_bytes().to_vec())
     }
 
     fn decode(&self, bytes: Vec<u8>) -> Result<u64, PersistError> {
         let value = u64::from_le_bytes(bytes.as_slice().try_into()?);
-        assert!(self.writing || value % 2 == 0, "on purpose");
+        assert!(self.writing || value.is_multiple_of(2), "on purpose");
         Ok(value)
     }
 }
