@@ -200,7 +200,7 @@ impl<V: Clone + Send + Sync + 'static> Run<'_, V> {
         Counts::add(&function.counts.not_stored);
         // Who asks for a new result is told of the error.
         let stands_in = function.has_stale_if_error && *want == Want::Result && result.is_error();
-        let older = if stands_in { self.store.usable(self.key) } else { None };
+        let older = if stands_in { self.store.in_place_of_an_error(self.key) } else { None };
         if let Some(leader) = leader {
             leader.land(older.as_ref().map(Hit::value));
         }

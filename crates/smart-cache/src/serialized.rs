@@ -1,5 +1,6 @@
 //! Keys of types that serde can serialize.
 
+use cache_core::MessagePack;
 use serde::Serialize;
 
 use crate::key::{CacheKey, KeyWriter};
@@ -7,7 +8,8 @@ use crate::key::{CacheKey, KeyWriter};
 /// The key of a value is what serde makes of it, as MessagePack with field names.
 ///
 /// A type whose serialization leaves something out (`#[serde(skip)]`), or says different things alike, is no key. A map
-/// without an order may be cached several times. A value that cannot be serialized is not cached.
+/// without an order may be cached several times. A value that cannot be serialized is not cached; one with a `Some` of
+/// `None` or of `()` in it is such a value, because MessagePack has one nil for them and for `None`.
 ///
 /// ```
 /// use serde::Serialize;
@@ -28,9 +30,6 @@ pub struct Serialized<'a, T: ?Sized>(pub &'a T);
 
 impl<T: Serialize + ?Sized> CacheKey for Serialized<'_, T> {
     fn write(&self, key: &mut KeyWriter) {
-        key.with_length(|bytes| {
-            let mut serializer = rmp_serde::Serializer::new(bytes).with_struct_map();
-            self.0.serialize(&mut serializer).is_ok()
-        });
+        key.with_length(|bytes| MessagePack::write(&self.0, bytes).is_ok());
     }
 }

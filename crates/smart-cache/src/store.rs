@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, Hit, Item, Key, MessagePack, Namespace, NotDurable, Origin, Persist, Scope, Stats};
+use cache_core::{Cache, Hit, Item, Key, MessagePack, Namespace, NotDurable, Origin, Scope, Stats};
 use tokio::runtime::Handle;
 
 use crate::function::Settings;
@@ -24,10 +24,13 @@ const ONE_PIECE: u64 = 256;
 pub(crate) struct Store<V> {
     cache: Cache<V>,
     namespace: Namespace,
-    persist: Option<MessagePack<V>>,
-    weigh: fn(&MessagePack<V>, &V) -> u64,
+    /// Of a store in the tier: what a value weighs, if it can be encoded.
+    weigh: Option<Weigh<V>>,
     stale: Duration,
+    stale_if_error: Duration,
 }
+
+type Weigh<V> = fn(&V) -> Option<u64>;
 
 /// When a run began, and what an invalidation from then on is newer than.
 pub(crate) struct Begun {
@@ -39,7 +42,7 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
     /// A store in memory.
     pub(crate) fn open(settings: &Settings, base: &Base) -> Result<Self, cache_core::Error> {
         let cache = Self::builder(&settings.name, settings).stamps(Arc::clone(base.stamps())).build()?;
-        Ok(Self::new(cache, settings, None, |_, _| 0))
+        Ok(Self::new(cache, settings, None))
     }
 
     /// A store in memory and, if there is one, in the tier.
@@ -54,8 +57,7 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
             .persist(MessagePack::<V>::version(settings.version))
             .tier(Arc::clone(tier))
             .build()?;
-        let persist = MessagePack::version(settings.version);
-        Ok(Self::new(cache, settings, Some(persist), |persist, value| persist.weight(value)))
+        Ok(Self::new(cache, settings, Some(|value| MessagePack::weigh(value).ok())))
     }
 
     fn builder(name: &str, settings: &Settings) -> cache_core::Builder<V> {
@@ -74,18 +76,14 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
             .stale_if_error(settings.stale_if_error)
     }
 
-    fn new(
-        cache: Cache<V>,
-        settings: &Settings,
-        persist: Option<MessagePack<V>>,
-        weigh: fn(&MessagePack<V>, &V) -> u64,
-    ) -> Self {
+    fn new(cache: Cache<V>, settings: &Settings, weigh: Option<Weigh<V>>) -> Self {
         let namespace = Namespace::new(Arc::clone(&settings.name));
-        Self { cache, namespace, persist, weigh, stale: settings.stale }
+        let Settings { stale, stale_if_error, .. } = *settings;
+        Self { cache, namespace, weigh, stale, stale_if_error }
     }
 
     pub(crate) fn is_persisted(&self) -> bool {
-        self.persist.is_some()
+        self.weigh.is_some()
     }
 
     pub(crate) fn key(&self, bytes: &[u8]) -> Key {
@@ -110,8 +108,12 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
 
     /// A result in memory that may be served while it is loaded again.
     pub(crate) fn stale(&self, key: &Key) -> Option<Hit<V>> {
-        let window = i64::try_from(self.stale.as_millis()).unwrap_or(i64::MAX);
-        self.cache.peek(key).filter(|hit| hit.freshness_ms().saturating_add(window) > 0)
+        self.usable(key).filter(|hit| is_within(hit, self.stale))
+    }
+
+    /// A result in memory that may stand in for an error.
+    pub(crate) fn in_place_of_an_error(&self, key: &Key) -> Option<Hit<V>> {
+        self.usable(key).filter(|hit| is_within(hit, self.stale_if_error))
     }
 
     /// A fresh result from the tier. What is there and not fresh is in memory afterwards.
@@ -128,10 +130,15 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
         Begun { origin: self.cache.begin(), at: Instant::now() }
     }
 
-    /// Stores the result of a run, unless an invalidation came after its beginning.
+    /// Stores the result of a run, unless an invalidation came after its beginning. One that cannot be encoded is stored
+    /// in memory alone.
     pub(crate) fn insert(&self, key: &Key, value: V, begun: &Begun, tags: &[Arc<str>]) {
-        let bytes = self.persist.as_ref().map_or(0, |persist| (self.weigh)(persist, &value));
-        let item = Item::new(value, bytes).with_origin(begun.origin).with_cost(begun.at.elapsed());
+        let item = match self.weigh.map(|weigh| weigh(&value)) {
+            None => Item::new(value, 0),
+            Some(Some(bytes)) => Item::new(value, bytes),
+            Some(None) => Item::new(value, 0).in_memory_only(),
+        };
+        let item = item.with_origin(begun.origin).with_cost(begun.at.elapsed());
         self.cache.insert(key, item.with_tags(tags.iter().map(Arc::clone)));
     }
 
@@ -159,6 +166,12 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
     pub(crate) fn stats(&self) -> Stats {
         self.cache.stats()
     }
+}
+
+/// Whether a result is fresh, or has been stale for less than this.
+fn is_within<V>(hit: &Hit<V>, window: Duration) -> bool {
+    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    hit.freshness_ms().saturating_add(window) > 0
 }
 
 impl Begun {

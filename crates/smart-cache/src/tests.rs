@@ -32,7 +32,7 @@ fn settle(stats: impl Fn() -> FunctionStats) {
     }
 }
 
-static RUNS: [AtomicU32; 8] = [const { AtomicU32::new(0) }; 8];
+static RUNS: [AtomicU32; 9] = [const { AtomicU32::new(0) }; 9];
 
 fn run(of: usize) -> u32 {
     RUNS[of].fetch_add(1, Ordering::SeqCst)
@@ -135,6 +135,24 @@ fn an_older_result_stands_in_for_an_error() {
     FAILS.store(true, Ordering::SeqCst);
     assert_eq!(value("a"), Err("a".into()), "nor after an invalidation");
     assert_eq!(value::stats().stale_on_error, 1);
+}
+
+#[test]
+fn what_stands_in_for_an_error_is_not_older_than_that_allows() {
+    static FAILS: AtomicBool = AtomicBool::new(false);
+    /// Without a runtime nothing stale is served, and the errors are seen.
+    #[smart_cache(ttl = 60, stale = "1h", stale_if_error = "1m")]
+    async fn value() -> Result<u32, String> {
+        if FAILS.load(Ordering::SeqCst) { Err("down".into()) } else { Ok(run(8)) }
+    }
+    let call = || crate::park::block_on(value());
+    assert_eq!(call(), Ok(0));
+    FAILS.store(true, Ordering::SeqCst);
+    pass(119);
+    assert_eq!(call(), Ok(0));
+    pass(1);
+    assert_eq!(call(), Err("down".into()), "however long it may be served stale");
+    assert!(value::peek().is_some());
 }
 
 struct Object {

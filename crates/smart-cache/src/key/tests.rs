@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use proptest::prelude::*;
+use serde::{Serialize, Serializer};
 
 use super::*;
 use crate::serialized::Serialized;
@@ -78,6 +79,27 @@ fn a_value_that_gives_up_has_no_key_and_spoils_no_other() {
     }
     assert_eq!(KeyWriter::written(|writer| (1_u8, Hopeless).write(writer), <[u8]>::to_vec), None);
     assert_eq!(bytes(&1_u8), [1]);
+}
+
+#[test]
+fn what_cannot_be_serialized_without_doubt_has_no_key() {
+    struct Panics;
+    impl Serialize for Panics {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("as it was meant to");
+        }
+    }
+    #[track_caller]
+    fn check(value: &impl Serialize, has_one: bool) {
+        let written = KeyWriter::written(|writer| (1_u8, Serialized(value)).write(writer), <[u8]>::to_vec);
+        assert_eq!(written.is_some(), has_one);
+    }
+    check(&None::<Option<u8>>, true);
+    check(&Some(Some(1)), true);
+    check(&Some(None::<u8>), false);
+    check(&vec![Some(()), None], false);
+    check(&("a", Panics), false);
+    assert_eq!(bytes(&1_u8), [1], "and spoils no other");
 }
 
 #[test]
