@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
-use crate::log::media::sync_dir;
+use crate::log::media::Dir;
 
 /// A place for one database file, which can be opened again and made anew.
 pub(crate) trait Home: Send + Sync {
@@ -61,25 +61,22 @@ impl StorageBackend for Backend {
 /// The database file of a cache directory.
 #[derive(Debug)]
 pub(crate) struct DataFile {
-    dir: PathBuf,
+    path: PathBuf,
+    dir: Dir,
 }
 
 impl DataFile {
     pub(crate) const NAME: &str = "cache.redb";
     const BAD: &str = "cache.redb.bad-";
 
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.join(Self::NAME)
+    pub(crate) fn new(dir: &Path) -> io::Result<Self> {
+        Ok(Self { path: dir.join(Self::NAME), dir: Dir::open(dir)? })
     }
 
     /// The files that were put aside, with their numbers.
     fn put_aside(&self) -> io::Result<Vec<(u64, PathBuf)>> {
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
+        for entry in fs::read_dir(self.path.parent().unwrap_or(Path::new(".")))? {
             let entry = entry?;
             let name = entry.file_name();
             let number = name.to_str().and_then(|name| name.strip_prefix(Self::BAD)).and_then(|n| n.parse().ok());
@@ -91,14 +88,14 @@ impl DataFile {
 
 impl Home for DataFile {
     fn exists(&self) -> bool {
-        self.path().exists()
+        self.path.exists()
     }
 
     fn open(&self) -> io::Result<Backend> {
         let new = !self.exists();
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(self.path())?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)?;
         if new {
-            sync_dir(&self.dir)?;
+            self.dir.sync()?;
         }
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
         Ok(Backend(Box::new(backend)))
@@ -106,26 +103,27 @@ impl Home for DataFile {
 
     fn allocated_bytes(&self) -> io::Result<u64> {
         // The database grows in leaps, and what it has not written yet takes no blocks.
-        let metadata = fs::metadata(self.path())?;
+        let metadata = fs::metadata(&self.path)?;
         Ok(metadata.len().min(metadata.blocks() * 512))
     }
 
     fn quarantine(&self) -> io::Result<()> {
         let old = self.put_aside()?;
         let number = old.iter().map(|&(number, _)| number).max().unwrap_or(0) + 1;
-        fs::rename(self.path(), self.dir.join(format!("{}{number}", Self::BAD)))?;
+        fs::rename(&self.path, self.path.with_file_name(format!("{}{number}", Self::BAD)))?;
         for (_, path) in old {
             fs::remove_file(path)?;
         }
-        sync_dir(&self.dir)
+        self.dir.sync()
     }
 
     fn remove(&self) -> io::Result<()> {
-        match fs::remove_file(self.path()) {
-            Ok(()) => sync_dir(&self.dir),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        match fs::remove_file(&self.path) {
+            Ok(()) => self.dir.sync(),
+            // An earlier attempt may have come so far and no further.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.dir.sync(),
             // Where a name cannot be taken away its content may: an empty file is a new database.
-            Err(error) => match File::options().write(true).open(self.path()).and_then(|file| {
+            Err(error) => match File::options().write(true).open(&self.path).and_then(|file| {
                 file.set_len(0)?;
                 file.sync_all()
             }) {

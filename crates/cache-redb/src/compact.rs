@@ -26,7 +26,7 @@ pub struct CompactReport {
 /// Somebody holds it, there is none, or the file is damaged: see [`verify`](crate::verify).
 pub fn compact(dir: &Path) -> Result<CompactReport, Error> {
     let _lock = DirLock::take(dir)?;
-    let home = DataFile::new(dir);
+    let home = DataFile::new(dir).map_err(Error::io("open the cache directory"))?;
     if !home.exists() {
         return Err(Error::Missing);
     }

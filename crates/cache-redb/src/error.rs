@@ -36,6 +36,9 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Somebody has asked for the same already.
+    #[error("compact the cache file: it is being compacted already")]
+    Compacting,
     /// The tier is closed, or out of service.
     #[error("use the disk tier: {reason}")]
     OutOfService {

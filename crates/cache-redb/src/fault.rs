@@ -33,6 +33,17 @@ impl Fault {
         }
     }
 
+    /// Whether it is one that no waiting mends: somebody has to change something.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Io(cause) if cause.downcast_ref::<io::Error>().is_some_and(Self::refuses))
+    }
+
+    /// Whether this error is such a refusal.
+    pub(crate) fn refuses(error: &io::Error) -> bool {
+        use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+        matches!(error.kind(), NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem)
+    }
+
     /// What is shown of it.
     pub(crate) fn reason(&self) -> String {
         match self {

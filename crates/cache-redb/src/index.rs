@@ -34,6 +34,8 @@ pub(crate) struct Index {
     bytes: u64,
     tick: u64,
     random: u64,
+    /// How many slots, from the first on, the search for what has expired has not looked at yet.
+    unseen: usize,
 }
 
 /// A record.
@@ -61,6 +63,7 @@ impl Index {
             bytes: 0,
             tick: now_ms,
             random: random | 1,
+            unseen: 0,
         }
     }
 
@@ -140,14 +143,28 @@ impl Index {
         Some(victim)
     }
 
-    /// Takes those out that are of no more use, `limit` at most.
-    pub(crate) fn expire(&mut self, now_ms: u64, limit: usize) -> Vec<Slot> {
-        let expired = self.slots.iter().filter(|slot| slot.usable_until_ms < now_ms);
-        let expired: Vec<Slot> = expired.take(limit).copied().collect();
-        for slot in &expired {
-            self.remove_hash(slot.hash, slot.place.id);
+    /// Looks at the next `looks` slots and takes those out that are of no more use, `limit` at most. Says whether it has
+    /// come to the end of all; then the next call begins again.
+    ///
+    /// It goes from the last slot to the first: what takes the place of a slot that is taken out was looked at.
+    pub(crate) fn expire(&mut self, now_ms: u64, looks: usize, limit: usize) -> (Vec<Slot>, bool) {
+        if self.unseen == 0 {
+            self.unseen = self.slots.len();
         }
-        expired
+        let mut expired = Vec::new();
+        for _ in 0..looks {
+            self.unseen = self.unseen.min(self.slots.len());
+            if self.unseen == 0 || expired.len() == limit {
+                break;
+            }
+            self.unseen -= 1;
+            let slot = self.slots[self.unseen];
+            if slot.usable_until_ms < now_ms {
+                self.remove_hash(slot.hash, slot.place.id);
+                expired.push(slot);
+            }
+        }
+        (expired, self.unseen == 0)
     }
 
     /// Records and bytes by cache and namespace, in their order.

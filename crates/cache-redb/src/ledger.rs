@@ -109,8 +109,8 @@ impl Ledger {
                 }
             }
         };
-        self.bound();
-        covered
+        // What was folded covers more than what it came from, and no walk of its own is on its way.
+        if self.bound() { Covered::Anything } else { covered }
     }
 
     fn bury(&mut self, change: &Change, namespace: &Arc<str>, begin: Arc<[u8]>, stamp: u64) -> Covered {
@@ -216,12 +216,14 @@ impl Ledger {
     }
 
     /// Folds the oldest quarter of what there is too much of: tombstones into stamps of their namespaces, stamps and
-    /// barriers into the floor.
-    fn bound(&mut self) {
+    /// barriers into the floor. Says whether there was anything to fold.
+    fn bound(&mut self) -> bool {
+        let mut folded = false;
         for (table, limit) in [(&mut self.keys, MAX_ENTRIES), (&mut self.prefixes, MAX_PREFIXES)] {
             let Some(highest) = surplus(table.values().map(|tombstone| tombstone.stamp), table.len(), limit) else {
                 continue;
             };
+            folded = true;
             table.retain(|_, tombstone| {
                 if tombstone.stamp > highest {
                     return true;
@@ -237,6 +239,7 @@ impl Ledger {
             .filter_map(|table| surplus(table.values().copied(), table.len(), MAX_ENTRIES))
             .max();
         if let Some(highest) = highest {
+            folded = true;
             self.raise_floor(highest);
         }
         if self.fingerprints.len() > MAX_ENTRIES {
@@ -244,7 +247,9 @@ impl Ledger {
             // this process has stored, and will store, is invalid; the next one begins above the floor.
             self.fingerprints.clear();
             self.raise_floor((self.epoch + 1) << 40);
+            folded = true;
         }
+        folded
     }
 }
 

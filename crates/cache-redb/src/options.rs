@@ -18,6 +18,8 @@ pub type WallClock = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct TierOptions {
     /// Payloads, keys and metadata together; 1 GiB.
     pub max_bytes: u64,
+    /// How many records there may be, since each takes memory too, about 100 bytes; 1,000,000.
+    pub max_entries: usize,
     /// What the database file may take on the disk, 1 MiB at least. If it is not said: half of `max_bytes` more than
     /// that, and 16 MiB more at least, because a batch needs room beside what it replaces.
     pub max_file_bytes: Option<u64>,
@@ -45,6 +47,7 @@ impl TierOptions {
         let limits = [
             ("max_bytes", self.max_bytes),
             ("max_file_bytes", self.max_file_bytes.unwrap_or(u64::MAX)),
+            ("max_entries", self.max_entries as u64),
             ("queue_bytes", self.queue_bytes),
             ("queue_entries", self.queue_entries as u64),
             ("page_cache_bytes", self.page_cache_bytes as u64),
@@ -61,6 +64,7 @@ impl Default for TierOptions {
     fn default() -> Self {
         Self {
             max_bytes: 1 << 30,
+            max_entries: 1_000_000,
             max_file_bytes: None,
             queue_bytes: 64 << 20,
             queue_entries: 10_000,
@@ -75,6 +79,7 @@ impl fmt::Debug for TierOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TierOptions")
             .field("max_bytes", &self.max_bytes)
+            .field("max_entries", &self.max_entries)
             .field("max_file_bytes", &self.file_limit())
             .field("queue_bytes", &self.queue_bytes)
             .field("queue_entries", &self.queue_entries)

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache_core::{Codec, Meta, RecordKey};
 use parking_lot::Mutex;
@@ -132,7 +133,7 @@ fn check(seed: u64) {
                     coming[number as usize] = Some(id);
                 }
             }
-            tables.set_state(&State { store_id: 1, epoch: 1, log_seq: batch })?;
+            tables.set_state(&State { store_id: 1, epoch: 1, log_seq: batch, seen_ms: 0 })?;
             Ok(disk.cut(&mut random))
         });
         let cut_within = cut_within.unwrap();
@@ -142,6 +143,20 @@ fn check(seed: u64) {
         committed = coming;
         compare(disk.cut(&mut random), &committed, seed);
     }
+}
+
+#[test]
+fn a_power_cut_after_compacting_makes_no_start_read_the_whole_file() {
+    let disk = Disk::default();
+    let mut store = Store::open(Backend(Box::new(disk.clone())), 1 << 20).unwrap();
+    store.write(|tables| tables.set_state(&State { store_id: 1, epoch: 1, log_seq: 1, seen_ms: 0 })).unwrap();
+    store.compact().unwrap();
+    let repaired = Arc::new(AtomicBool::new(false));
+    let saw = Arc::clone(&repaired);
+    let mut builder = redb::Database::builder();
+    builder.set_repair_callback(move |_| saw.store(true, Ordering::SeqCst));
+    builder.create_with_backend(disk.cut(&mut 1)).unwrap();
+    assert!(!repaired.load(Ordering::SeqCst));
 }
 
 /// After a cut the database has exactly what was durable.

@@ -30,6 +30,8 @@ const MAX_OPS: usize = 4_096;
 const MAX_OP_BYTES: u64 = 2 << 20;
 /// The rows that a walk looks at in one round.
 const SLICE: usize = 2_048;
+/// The records that the search for what has expired looks at in one round, all under the lock.
+const LOOKS: usize = 16_384;
 
 /// What is written in a round.
 #[derive(Default)]
@@ -54,13 +56,16 @@ impl Writer {
     /// Does a round.
     pub(crate) fn round(&mut self, generation: u64) -> Result<(), Fault> {
         let mut plan = Plan::default();
-        self.walk(&mut plan)?;
+        if !self.shared.inner.lock().closing {
+            self.walk(&mut plan)?;
+        }
         let batch = {
             let now_ms = self.shared.now_ms();
             let mut inner = self.shared.inner.lock();
             if inner.expire_at <= Instant::now() {
-                plan.expired = inner.index.expire(now_ms, SLICE);
-                if plan.expired.len() < SLICE {
+                let over;
+                (plan.expired, over) = inner.index.expire(now_ms, LOOKS, SLICE);
+                if over {
                     inner.expire_at = Instant::now() + self.shared.options.sweep_interval;
                 }
             }
@@ -182,8 +187,11 @@ impl Writer {
         let mut inner = self.shared.inner.lock();
         let coming: u64 = plan.changes.iter().map(Change::bytes_coming).sum();
         let going: u64 = plan.changes.iter().map(Change::bytes_going).sum();
-        let limit = inner.budget;
-        while inner.index.bytes() + coming > limit.saturating_add(going) && plan.evicted.len() < MAX_OPS {
+        let more = plan.changes.iter().filter(|change| change.record.is_some() && change.known.is_none()).count();
+        let (limit, max_entries) = (inner.budget.saturating_add(going), inner.max_entries);
+        while (inner.index.bytes() + coming > limit || inner.index.len() + more > max_entries)
+            && plan.evicted.len() < MAX_OPS
+        {
             match inner.index.evict() {
                 Some(slot) => plan.evicted.push(slot),
                 None => break,
@@ -192,7 +200,7 @@ impl Writer {
     }
 
     fn write(&self, plan: &Plan) -> Result<(), Fault> {
-        let state = self.shared.log.state();
+        let state = self.shared.state();
         self.shared.write(|tables| {
             for (name, known) in &plan.garbage {
                 tables.remove(name, *known)?;

@@ -4,9 +4,11 @@
 //! making anew), `store` (shared by reads and the writer's transactions; alone by whoever closes, opens or compacts),
 //! `inner`, the ledger's.
 //!
-//! The *generation* counts how often everything was given up. Whatever was begun in an earlier one ends in nothing.
+//! The *generation* counts how often everything was given up or opened again. Whatever was begun in an earlier one ends in
+//! nothing, and its faults are not those of the file that is open now.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
@@ -23,6 +25,7 @@ use crate::log::Log;
 use crate::name;
 use crate::options::TierOptions;
 use crate::queue::Queue;
+use crate::state::State;
 use crate::store::{Store, Tables};
 use crate::sweep::{Forget, Sweep, Sweeps};
 
@@ -36,13 +39,23 @@ pub(crate) struct Shared {
     pub(crate) options: TierOptions,
     pub(crate) home: Box<dyn Home>,
     pub(crate) log: Log,
-    pub(crate) files: Mutex<()>,
+    pub(crate) files: Mutex<Files>,
     pub(crate) store: RwLock<Option<Store>>,
     pub(crate) inner: Mutex<Inner>,
     /// There is something for the writer.
     pub(crate) work: Condvar,
     /// The writer has done something.
     pub(crate) progress: Condvar,
+    /// The latest time of day that was seen, in milliseconds since the Unix epoch.
+    pub(crate) seen_ms: AtomicU64,
+}
+
+/// What is known of the files.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// What a database has to be followed by to be believed. `None`: the one that is there is none of ours, and is removed
+    /// before there is another.
+    pub(crate) expected: Option<State>,
 }
 
 /// What is in memory.
@@ -53,7 +66,10 @@ pub(crate) struct Inner {
     pub(crate) service: Service,
     pub(crate) generation: u64,
     pub(crate) counters: Counters,
-    pub(crate) compactions: Vec<SyncSender<Result<CompactReport, Error>>>,
+    /// Who waits for the next compaction.
+    pub(crate) compaction: Option<SyncSender<Result<CompactReport, Error>>>,
+    /// One that was asked for is under way.
+    pub(crate) compacting: bool,
     /// When records are looked for next that are of no more use.
     pub(crate) expire_at: Instant,
     /// The file is longer than it may be.
@@ -62,6 +78,8 @@ pub(crate) struct Inner {
     pub(crate) compact_now: bool,
     /// The bytes that records may take: `max_bytes`, or less if the file is too long even when it is compacted.
     pub(crate) budget: u64,
+    /// How many records there may be.
+    pub(crate) max_entries: usize,
     /// The wait after the next failure.
     pub(crate) backoff: Duration,
     /// Failures since something was written.
@@ -115,7 +133,8 @@ impl Inner {
 
     /// Whether a round has something to do.
     pub(crate) fn has_work(&self, now: Instant) -> bool {
-        !self.queue.is_empty() || !self.sweeps.is_empty() || self.index.bytes() > self.budget || self.expire_at <= now
+        let full = self.index.bytes() > self.budget || self.index.len() > self.max_entries;
+        !self.queue.is_empty() || !self.sweeps.is_empty() || full || self.expire_at <= now
     }
 
     /// Looks at the length of the file. While it is too long, records have to go although they are within their budget.
@@ -151,6 +170,14 @@ impl Inner {
         self.service = Service::Up;
         self.counters.recoveries += 1;
         tracing::info!(entries = self.index.len(), "the disk tier is back in service");
+    }
+
+    /// The file could not be opened: it is tried again later.
+    pub(crate) fn stay_down(&mut self, fault: Fault) {
+        tracing::warn!(reason = fault.reason(), "the disk tier stays out of service");
+        self.failures += 1;
+        self.service = Service::Down { fault, until: Instant::now() + self.backoff };
+        self.wait_longer();
     }
 
     /// The next failure is waited for twice as long.
@@ -204,6 +231,13 @@ impl Shared {
         self.log.ledger().covers(key, name, meta)
     }
 
+    /// What the database is to know of the log and the clock.
+    pub(crate) fn state(&self) -> State {
+        let now_ms = self.now_ms();
+        let seen_ms = self.seen_ms.fetch_max(now_ms, Ordering::Relaxed).max(now_ms);
+        self.log.state(seen_ms)
+    }
+
     /// Does work in the database in one transaction.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         match &*self.store.read() {
@@ -238,7 +272,8 @@ impl Shared {
             Covered::Nothing => Vec::new(),
             Covered::Names { begin, order } => vec![Sweep::new(begin, position, Forget::One(order))],
             // What is still on its way in may be of caches that have nothing in the namespace yet.
-            Covered::Namespace(_) if !inner.queue.is_done(position) => {
+            // While the database is not open, the index may be an earlier one's.
+            Covered::Namespace(_) if !inner.queue.is_done(position) || !inner.readable() => {
                 vec![Sweep::of_everything(position, Forget::Nothing)]
             }
             Covered::Namespace(namespace) => {
@@ -257,7 +292,7 @@ impl Shared {
 
     /// Gives up all records: first in memory, then on the disk.
     pub(crate) fn abandon(&self) {
-        let _files = self.files.lock();
+        let mut files = self.files.lock();
         {
             let mut inner = self.inner.lock();
             if matches!(inner.service, Service::Closed) {
@@ -270,14 +305,16 @@ impl Shared {
             inner.service = Service::Abandoned { ready: false };
             inner.idle = false;
         }
+        files.expected = None;
         if let Err(error) = self.home.remove() {
-            // A database without its log is not believed by the next process.
-            let log = self.log.remove();
-            let removed = log.is_ok();
+            // A database without its log, or beside another's, is not believed by the next process.
+            let removed = self.log.disown().is_ok();
             tracing::error!(%error, log_removed = removed, "the cache file cannot be removed");
         }
         let mut inner = self.inner.lock();
-        inner.service = Service::Abandoned { ready: true };
+        if matches!(inner.service, Service::Abandoned { .. }) {
+            inner.service = Service::Abandoned { ready: true };
+        }
         self.work.notify_all();
         self.progress.notify_all();
     }

@@ -1,14 +1,17 @@
 //! What the database knows of the log, so that an old copy of either is noticed.
 //!
-//! The one row of the table `state`, little-endian: `LSTA`, format version (2), 0 (2), store id (16), epoch (8), sequence
-//! number of the last change that was settled when this was written (8), xxh3-64 of the 40 bytes before.
+//! The one row of the table `state`, little-endian: `LSTA`, format version 2 (2), 0 (2), store id (16), epoch (8), sequence
+//! number of the last change that was settled when this was written (8), the latest time of day that was seen until then
+//! (8, in milliseconds since the Unix epoch), xxh3-64 of the 48 bytes before. Version 1 had no time of day.
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::row::FORMAT;
 use crate::wire::{Put, Reader};
 
 const MAGIC: &[u8; 4] = b"LSTA";
+const FORMAT: u16 = 2;
+/// The clock may be set by less than this without anything being older than it seems by more.
+pub(crate) const CLOCK_SLACK_MS: u64 = 1_000;
 
 /// What the database knows of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,7 @@ pub(crate) struct State {
     pub(crate) store_id: u128,
     pub(crate) epoch: u64,
     pub(crate) log_seq: u64,
+    pub(crate) seen_ms: u64,
 }
 
 impl State {
@@ -26,22 +30,32 @@ impl State {
         bytes.extend_from_slice(&self.store_id.to_le_bytes());
         bytes.put_u64(self.epoch);
         bytes.put_u64(self.log_seq);
+        bytes.put_u64(self.seen_ms);
         bytes.put_u64(xxh3_64(&bytes));
         bytes
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
-        let known = reader.take(4)? == MAGIC && reader.u16()? == FORMAT && reader.u16()? == 0;
-        let state = Self { store_id: reader.u128()?, epoch: reader.u64()?, log_seq: reader.u64()? };
-        let hashed = reader.u64()? == xxh3_64(bytes.get(..40)?);
+        let magic = reader.take(4)?;
+        let (format, zero) = (reader.u16()?, reader.u16()?);
+        let (store_id, epoch, log_seq) = (reader.u128()?, reader.u64()?, reader.u64()?);
+        let seen_ms = if format == 1 { 0 } else { reader.u64()? };
+        let hashed = bytes.len() - reader.0.len();
+        let whole = reader.u64()? == xxh3_64(&bytes[..hashed]);
         reader.end()?;
-        (known && hashed).then_some(state)
+        let known = magic == MAGIC && (1..=FORMAT).contains(&format) && zero == 0;
+        (known && whole).then_some(Self { store_id, epoch, log_seq, seen_ms })
+    }
+
+    /// Whether the clock has been set back since: then nobody knows how old anything is.
+    pub(crate) fn is_ahead_of(&self, now_ms: u64) -> bool {
+        self.seen_ms > now_ms.saturating_add(CLOCK_SLACK_MS)
     }
 
     /// Whether a log that is this far may be the one that the database last knew, or a later one.
-    pub(crate) fn is_followed_by(&self, store_id: u128, epoch: u64, last_seq: u64) -> bool {
-        self.store_id == store_id && self.epoch <= epoch && self.log_seq <= last_seq
+    pub(crate) fn is_followed_by(&self, log: &Self) -> bool {
+        self.store_id == log.store_id && self.epoch <= log.epoch && self.log_seq <= log.log_seq
     }
 }
 
@@ -49,7 +63,7 @@ impl State {
 mod tests {
     use super::*;
 
-    const STATE: State = State { store_id: 7, epoch: 3, log_seq: 40 };
+    const STATE: State = State { store_id: 7, epoch: 3, log_seq: 40, seen_ms: 5_000 };
 
     #[test]
     fn a_state_comes_back_and_no_changed_one_does() {
@@ -64,10 +78,26 @@ mod tests {
 
     #[test]
     fn an_older_or_another_log_is_not_believed() {
-        assert!(STATE.is_followed_by(7, 3, 40));
-        assert!(STATE.is_followed_by(7, 4, 41));
-        assert!(!STATE.is_followed_by(8, 3, 40), "another store");
-        assert!(!STATE.is_followed_by(7, 2, 40), "an earlier opening");
-        assert!(!STATE.is_followed_by(7, 3, 39), "a change is missing");
+        let follows = |store_id, epoch, log_seq| STATE.is_followed_by(&State { store_id, epoch, log_seq, seen_ms: 0 });
+        assert!(follows(7, 3, 40));
+        assert!(follows(7, 4, 41));
+        assert!(!follows(8, 3, 40), "another store");
+        assert!(!follows(7, 2, 40), "an earlier opening");
+        assert!(!follows(7, 3, 39), "a change is missing");
+    }
+
+    #[test]
+    fn a_state_of_format_1_has_seen_no_time_of_day() {
+        let mut bytes = STATE.encode()[..40].to_vec();
+        bytes[4] = 1;
+        bytes.put_u64(xxh3_64(&bytes));
+        assert_eq!(State::decode(&bytes), Some(State { seen_ms: 0, ..STATE }));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_by_more_than_a_second_is_noticed() {
+        assert!(!STATE.is_ahead_of(5_000));
+        assert!(!STATE.is_ahead_of(4_000));
+        assert!(STATE.is_ahead_of(3_999));
     }
 }

@@ -176,13 +176,15 @@ impl Store {
         guarded(|| Ok(db.check_integrity()?))
     }
 
-    /// Makes the file as short as it can be.
+    /// Makes the file as short as it can be. Compacting leaves no record of what is free in it, without which the next start
+    /// after a crash reads the whole file: a write of the state leaves one.
     pub(crate) fn compact(&mut self) -> Result<(), Fault> {
         let db = self.db.as_mut().ok_or_else(|| Fault::corrupt("it is closed"))?;
-        guarded(|| {
-            db.compact()?;
-            Ok(())
-        })
+        guarded(|| Ok(db.compact()?))?;
+        match self.state()? {
+            Some(state) => self.write(|tables| tables.set_state(&state)),
+            None => Ok(()),
+        }
     }
 }
 

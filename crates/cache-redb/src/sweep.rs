@@ -53,7 +53,9 @@ impl Sweeps {
     /// Adds a walk. `last_tombstone` is the number up to which one walk through all rows would do the work of all.
     pub(crate) fn push(&mut self, sweep: Sweep, last_tombstone: u64) {
         let same = |waiting: &Sweep| waiting.begin == sweep.begin && waiting.seen.is_none();
-        if let Some(waiting) = self.waiting.iter_mut().rev().take(16).find(|waiting| same(waiting)) {
+        // Two alike are enough, and the first of them is left as it is: one that is put off each time is never made.
+        let mut alike = self.waiting.iter_mut().rev().take(16).filter(|waiting| same(waiting));
+        if let (Some(waiting), Some(_)) = (alike.next(), alike.next()) {
             waiting.position = sweep.position;
             if sweep.forget != Forget::Nothing {
                 waiting.forget = sweep.forget;
@@ -78,5 +80,25 @@ impl Sweeps {
 
     pub(crate) fn clear(&mut self) {
         self.waiting.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_is_made_though_another_of_its_kind_comes_all_the_time() {
+        let mut sweeps = Sweeps::default();
+        let begin: Arc<[u8]> = (*b"a").into();
+        for number in 1..=100 {
+            sweeps.push(Sweep::new(Arc::clone(&begin), number, Forget::One(number)), number);
+        }
+        let first = sweeps.next(|position| position <= 1).unwrap();
+        assert_eq!((first.position, first.forget), (1, Forget::One(1)));
+        assert_eq!(sweeps.next(|position| position < 100), None);
+        let last = sweeps.next(|position| position <= 100).unwrap();
+        assert_eq!((last.position, last.forget), (100, Forget::One(100)));
+        assert!(sweeps.is_empty());
     }
 }

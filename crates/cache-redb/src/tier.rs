@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -13,14 +14,15 @@ use crate::backend::{DataFile, Home};
 use crate::compact::CompactReport;
 use crate::error::Error;
 use crate::fault::Fault;
+use crate::index::Index;
 use crate::lock::DirLock;
 use crate::log::media::Media;
 use crate::name;
-use crate::opening::{self, Opened};
+use crate::opening::{self, Begun};
 use crate::options::TierOptions;
 use crate::queue::Queue;
 use crate::row::Row;
-use crate::shared::{Counters, Inner, MIN_BACKOFF, Service, Shared};
+use crate::shared::{Counters, Files, Inner, MIN_BACKOFF, Service, Shared};
 use crate::store::{Found, Place, Store};
 use crate::sweep::Sweeps;
 use crate::verify::{VerifyReport, verify_slice};
@@ -37,13 +39,15 @@ impl RedbTier {
     /// Opens the tier of a directory, and makes what is not there.
     ///
     /// # Errors
-    /// [`Error::Held`] if another process has the directory; [`Error::Io`] if it cannot be written to. A damaged file is
-    /// no error: it is put aside, and the tier starts empty.
+    /// [`Error::Held`] if another process has the directory; [`Error::Io`] or [`Error::Database`] if nobody is allowed to
+    /// write to it. A damaged file is no error: it is put aside, and the tier starts empty. Neither is a full disk: the tier
+    /// opens out of service, reads as soon as it can, and is back when there is room.
     pub fn open(dir: &Path, options: TierOptions) -> Result<Arc<Self>, Error> {
         options.check()?;
         let lock = DirLock::make(dir)?;
         let (bytes, media) = opening::log_of(dir)?;
-        Self::open_on(bytes, Box::new(media), Box::new(DataFile::new(dir)), Some(lock), options)
+        let home = DataFile::new(dir).map_err(Error::io("open the cache directory"))?;
+        Self::open_on(bytes, Box::new(media), Box::new(home), Some(lock), options)
     }
 
     pub(crate) fn open_on(
@@ -53,40 +57,40 @@ impl RedbTier {
         lock: Option<DirLock>,
         options: TierOptions,
     ) -> Result<Arc<Self>, Error> {
-        let (log, opened) = opening::begin(log_bytes, media, home.as_ref(), &options)?;
-        let Opened { store, index, next_id, garbage } = opened;
-        let mut inner = Inner {
+        let Begun { log, expected, store } = opening::begin(log_bytes, media, home.as_ref(), &options)?;
+        let inner = Inner {
             queue: Queue::new(options.queue_entries, options.queue_bytes),
-            index,
+            index: Index::new((options.clock)()),
             sweeps: Sweeps::default(),
-            service: Service::Up,
+            service: Service::Down { fault: Fault::corrupt("it is not open yet"), until: Instant::now() },
             generation: 0,
             counters: Counters::default(),
-            compactions: Vec::new(),
+            compaction: None,
+            compacting: false,
             expire_at: Instant::now(),
             compact_wanted: false,
             compact_now: false,
             budget: options.max_bytes,
+            max_entries: options.max_entries,
             backoff: MIN_BACKOFF,
             failures: 0,
             closing: false,
             idle: false,
-            file_bytes: home.allocated_bytes().unwrap_or(0),
+            file_bytes: 0,
         };
-        if garbage {
-            inner.sweep_everything(&log);
-        }
         let shared = Arc::new(Shared {
             options,
             home,
             log,
-            files: Mutex::new(()),
-            store: RwLock::new(Some(store)),
+            files: Mutex::new(Files { expected }),
+            store: RwLock::new(None),
             inner: Mutex::new(inner),
             work: Condvar::new(),
             progress: Condvar::new(),
+            seen_ms: AtomicU64::new(0),
         });
-        let writer = Writer { shared: Arc::clone(&shared), next_id };
+        let mut writer = Writer { shared: Arc::clone(&shared), next_id: 1 };
+        writer.begin(store)?;
         let thread = thread::Builder::new().name("cache-writer".to_owned()).spawn(|| writer.run());
         let thread = thread.map_err(Error::io("start the cache's writer"))?;
         Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)), _lock: lock }))
@@ -122,7 +126,7 @@ impl RedbTier {
     /// Compacts the file, and waits for it. Reads are misses meanwhile.
     ///
     /// # Errors
-    /// The tier is out of service, or the file failed meanwhile.
+    /// [`Error::Compacting`] if somebody has asked for it already; the tier is out of service, or the file failed meanwhile.
     pub fn compact(&self) -> Result<CompactReport, Error> {
         let (sender, reply) = mpsc::sync_channel(1);
         {
@@ -130,7 +134,10 @@ impl RedbTier {
             if let Some(reason) = inner.degraded().or_else(|| inner.closing.then(|| "the tier is closed".to_owned())) {
                 return Err(Error::OutOfService { reason });
             }
-            inner.compactions.push(sender);
+            if inner.compacting || inner.compaction.is_some() {
+                return Err(Error::Compacting);
+            }
+            inner.compaction = Some(sender);
         }
         self.shared.work.notify_all();
         reply.recv().unwrap_or_else(|_| Err(Error::OutOfService { reason: "the tier is closed".to_owned() }))

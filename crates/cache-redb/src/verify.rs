@@ -15,6 +15,7 @@ use crate::name;
 use crate::options::TierOptions;
 use crate::overlay::Overlay;
 use crate::row::Row;
+use crate::state::State;
 use crate::store::Store;
 
 /// How many bad records are named.
@@ -88,7 +89,10 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, Error> {
         let looked = look(overlay, &ledger, &mut report, |store| {
             let state = store.state()?.ok_or_else(|| Fault::corrupt("it has no state"))?;
             let follows = content.as_ref().is_none_or(|content| {
-                state.is_followed_by(content.header.store_id, content.header.epoch, content.last_seq)
+                let header = &content.header;
+                let log =
+                    State { store_id: header.store_id, epoch: header.epoch, log_seq: content.last_seq, seen_ms: 0 };
+                state.is_followed_by(&log)
             });
             Ok(if follows { None } else { Some("it does not go with the database") })
         });

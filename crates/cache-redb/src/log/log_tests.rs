@@ -9,6 +9,9 @@ use super::*;
 struct Memory {
     bytes: Arc<Mutex<Vec<u8>>>,
     failing: Arc<AtomicBool>,
+    /// There is no room for another file.
+    cramped: Arc<AtomicBool>,
+    prepared: Arc<Mutex<Vec<u8>>>,
     syncs: Arc<AtomicUsize>,
     /// Held by a test to keep a write under way.
     gate: Arc<Mutex<()>>,
@@ -37,9 +40,17 @@ impl Media for Memory {
         result
     }
 
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+    fn prepare(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.cramped.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.outcome()?;
-        *self.bytes.lock() = bytes.to_vec();
+        *self.prepared.lock() = bytes.to_vec();
+        Ok(())
+    }
+
+    fn replace(&self) -> io::Result<()> {
+        *self.bytes.lock() = self.prepared.lock().clone();
         Ok(())
     }
 
@@ -54,7 +65,9 @@ fn tag(name: &str, stamp: u64) -> Change {
 }
 
 fn begin(media: &Memory) -> Log {
-    Log::begin(Box::new(media.clone()), Ledger::default(), 1, 1, 0).unwrap()
+    let log = Log::new(Box::new(media.clone()), Ledger::default(), 1, 1, 0);
+    log.mend().unwrap();
+    log
 }
 
 #[test]
@@ -64,7 +77,7 @@ fn a_change_is_in_the_file_when_its_recording_returns() {
     for stamp in 1..=3 {
         log.record(&tag("t", stamp)).1.unwrap();
         assert_eq!(media.changes().last(), Some(&tag("t", stamp)));
-        assert_eq!(log.state().log_seq, stamp);
+        assert_eq!(log.state(0).log_seq, stamp);
     }
 }
 
@@ -97,7 +110,7 @@ fn after_a_failure_the_file_is_replaced_before_anything_is_acknowledged() {
     media.failing.store(true, Ordering::SeqCst);
     log.record(&tag("b", 2)).1.unwrap_err();
     log.record(&tag("c", 3)).1.unwrap_err();
-    assert_eq!(log.state().log_seq, 1, "the database learns of nothing that no file has");
+    assert_eq!(log.state(0).log_seq, 1, "the database learns of nothing that no file has");
     media.failing.store(false, Ordering::SeqCst);
     log.record(&tag("d", 4)).1.unwrap();
     let mut stamps: Vec<Change> = media.changes();
@@ -118,4 +131,49 @@ fn a_log_that_has_grown_is_replaced_by_what_it_comes_to() {
     }
     assert_eq!(media.changes().last(), Some(&tag(&name, 300)));
     assert_eq!(format::parse(&media.bytes.lock()).unwrap().last_seq, 300);
+}
+
+#[test]
+fn without_room_for_a_snapshot_changes_are_appended() {
+    let media = Memory::default();
+    let log = begin(&media);
+    media.cramped.store(true, Ordering::SeqCst);
+    let name = "t".repeat(10_000);
+    for stamp in 1..=150 {
+        log.record(&tag(&name, stamp)).1.unwrap();
+    }
+    assert_eq!(media.changes().len(), 150);
+    media.cramped.store(false, Ordering::SeqCst);
+    for stamp in 151..=200 {
+        log.record(&tag(&name, stamp)).1.unwrap();
+    }
+    assert!(media.changes().len() < 100, "it is made shorter when it has grown some more");
+    assert_eq!(format::parse(&media.bytes.lock()).unwrap().last_seq, 200);
+}
+
+#[test]
+fn a_log_that_could_not_be_begun_acknowledges_nothing_until_it_is() {
+    let media = Memory::default();
+    let log = Log::new(Box::new(media.clone()), Ledger::default(), 1, 1, 0);
+    media.failing.store(true, Ordering::SeqCst);
+    log.mend().unwrap_err();
+    log.record(&tag("a", 1)).1.unwrap_err();
+    assert!(media.bytes.lock().is_empty());
+    media.failing.store(false, Ordering::SeqCst);
+    log.mend().unwrap();
+    assert_eq!(media.changes(), [tag("a", 1)], "what failed before is durable now");
+}
+
+#[test]
+fn a_log_that_is_disowned_goes_on_under_another_identity() {
+    let media = Memory::default();
+    let log = begin(&media);
+    log.record(&tag("a", 1)).1.unwrap();
+    log.disown().unwrap();
+    assert!(media.bytes.lock().is_empty());
+    log.record(&tag("b", 2)).1.unwrap();
+    let content = format::parse(&media.bytes.lock()).unwrap();
+    assert_eq!(content.header.store_id, log.state(0).store_id);
+    assert_ne!(content.header.store_id, 1);
+    assert_eq!(content.changes.len(), 2);
 }

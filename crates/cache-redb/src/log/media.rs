@@ -5,13 +5,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+
 /// A file that is appended to and replaced, both durably.
 pub(crate) trait Media: Send + Sync {
     /// Writes at the end that is given; when it returns the bytes are durable.
     fn append(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Puts these bytes in the place of all others, in one step; when it returns they are durable.
-    fn replace(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Writes another file, durably. Whether it fails or not, the present one is as it was.
+    fn prepare(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Puts what was prepared in the place of the present file, in one step; when it returns that is durable. If it fails
+    /// either may be in place.
+    fn replace(&self) -> io::Result<()>;
 
     /// Takes the file away.
     fn remove(&self) -> io::Result<()>;
@@ -20,16 +26,23 @@ pub(crate) trait Media: Send + Sync {
 /// The log's file in a cache directory.
 #[derive(Debug)]
 pub(crate) struct LogFile {
-    dir: PathBuf,
-    file: parking_lot::Mutex<Option<File>>,
+    path: PathBuf,
+    dir: Dir,
+    files: Mutex<Files>,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    present: Option<File>,
+    prepared: Option<File>,
 }
 
 impl LogFile {
     pub(crate) const NAME: &str = "invalidations.log";
     const TEMPORARY: &str = "invalidations.log.new";
 
-    pub(crate) fn new(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), file: parking_lot::Mutex::new(None) }
+    pub(crate) fn new(dir: &Path) -> io::Result<Self> {
+        Ok(Self { path: dir.join(Self::NAME), dir: Dir::open(dir)?, files: Mutex::default() })
     }
 
     /// The bytes of the file; `None` if there is none.
@@ -40,34 +53,62 @@ impl LogFile {
             Err(error) => Err(error),
         }
     }
+
+    fn temporary(&self) -> PathBuf {
+        self.path.with_file_name(Self::TEMPORARY)
+    }
 }
 
 impl Media for LogFile {
     fn append(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = self.file.lock();
-        let file = file.as_ref().ok_or_else(|| io::Error::other("the log has no file yet"))?;
+        let files = self.files.lock();
+        let file = files.present.as_ref().ok_or_else(|| io::Error::other("the log has no file yet"))?;
         file.write_all_at(bytes, at)?;
         file.sync_data()
     }
 
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
-        let temporary = self.dir.join(Self::TEMPORARY);
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.dir.join(Self::NAME))?;
-        sync_dir(&self.dir)?;
-        *self.file.lock() = Some(file);
+    fn prepare(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = File::create(self.temporary())?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if written.is_err() {
+            // On a full disk what was written of it is room that the log itself can use.
+            let _ = fs::remove_file(self.temporary());
+        }
+        written?;
+        self.files.lock().prepared = Some(file);
         Ok(())
     }
 
+    fn replace(&self) -> io::Result<()> {
+        let mut files = self.files.lock();
+        let file = files.prepared.take().ok_or_else(|| io::Error::other("no other log was prepared"))?;
+        fs::rename(self.temporary(), &self.path)?;
+        // From here on the old file has no name: nothing that is appended to it would be found.
+        files.present = Some(file);
+        self.dir.sync()
+    }
+
     fn remove(&self) -> io::Result<()> {
-        fs::remove_file(self.dir.join(Self::NAME))?;
-        sync_dir(&self.dir)
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result?,
+        }
+        self.files.lock().present = None;
+        self.dir.sync()
     }
 }
 
-/// Makes the names in a directory durable.
-pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
+/// A directory, held open: what happens in it can be made durable when no more files can be opened.
+#[derive(Debug)]
+pub(crate) struct Dir(File);
+
+impl Dir {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        File::open(path).map(Self)
+    }
+
+    /// Makes the names in it durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
 }
