@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::ParseStream;
@@ -42,8 +42,6 @@ pub(crate) struct Arguments {
     pub(crate) stale_if_error: Option<(Duration, Span)>,
     pub(crate) store: Store,
     pub(crate) associated: bool,
-    /// What decides the bytes of a key, for the fingerprint of the function.
-    pub(crate) keyed_by: TokenStream,
 }
 
 /// Which results are stored.
@@ -72,7 +70,6 @@ impl Arguments {
             stale_if_error: None,
             store: Store::Some,
             associated: false,
-            keyed_by: TokenStream::new(),
         };
         let mut given: Vec<Ident> = Vec::new();
         while !input.is_empty() {
@@ -96,11 +93,7 @@ impl Arguments {
             "max_entries" => self.max_entries = max_entries(&value(name, "100", input)?)?,
             "persist" => self.persist = persist(name, input)?,
             "version" => self.version = version(&value(name, "1", input)?)?,
-            "key" => {
-                let key = value(name, "(a, b)", input)?;
-                self.keyed_by.extend(key.to_token_stream());
-                self.key = Some(key);
-            }
+            "key" => self.key = Some(value(name, "(a, b)", input)?),
             "skip" => self.skip = skip(name, input)?,
             "tags" => self.tags = tags(name, input)?,
             "stale" => {
@@ -119,7 +112,7 @@ impl Arguments {
         Ok(())
     }
 
-    fn agree(&mut self, given: &[Ident]) -> syn::Result<()> {
+    fn agree(&self, given: &[Ident]) -> syn::Result<()> {
         let place = |wanted: &str| given.iter().find(|name| *name == wanted).map(Ident::span);
         if let (Some(_), Some(skip)) = (place("key"), place("skip")) {
             return Err(Error::new(skip, "`key` says all that tells two results apart: `skip` has no say beside it"));
@@ -128,8 +121,6 @@ impl Arguments {
             let why = "`version` is the version of what is persisted: add `persist = true`, or leave `version` out";
             return Err(Error::new(version, why));
         }
-        let skip = &self.skip;
-        self.keyed_by.extend(quote::quote!(#(#skip)*));
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ use syn::{Attribute, FnArg, Pat, Signature, Type};
 
 use crate::arguments::{Arguments, Store};
 use crate::subject::{Input, Receiver, Shape, Subject};
-use crate::{companions, inspect, key};
+use crate::{companions, fingerprint, inspect, key};
 
 /// What is said of a return type that is an alias of a `Result` or an `Option`.
 const HIDDEN: &str = "this alias hides a Result or an Option: write it out, so that #[smart_cache] can see what not to \
@@ -179,7 +179,7 @@ fn cache(subject: &Subject, arguments: &Arguments, names: &Names, associated: bo
     let stores = quote_spanned!(kept.span()=> ::smart_cache::__private::stores::<#kept>(););
     let plain = subject.item.sig.ident.unraw().to_string();
     let open = if arguments.persist { quote!(open_persisted) } else { quote!(open) };
-    let settings = settings(subject, arguments);
+    let settings = settings(subject, arguments, names);
     let guard = (subject.output.shape == Shape::Whole && !matches!(arguments.store, Store::All)).then(|| {
         let whole = inspect::made_static(&subject.output.ty);
         let probe = quote_spanned!(whole.span()=> <::smart_cache::__private::Probe::<#whole>>::CAN_FAIL);
@@ -220,7 +220,7 @@ fn cache(subject: &Subject, arguments: &Arguments, names: &Names, associated: bo
     }
 }
 
-fn settings(subject: &Subject, arguments: &Arguments) -> TokenStream {
+fn settings(subject: &Subject, arguments: &Arguments, names: &Names) -> TokenStream {
     let duration = |duration: std::time::Duration| {
         let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
         quote!(::core::time::Duration::new(#seconds, #nanos))
@@ -231,7 +231,7 @@ fn settings(subject: &Subject, arguments: &Arguments) -> TokenStream {
     };
     let (ttl, max_entries, version) = (duration(arguments.ttl), arguments.max_entries, arguments.version);
     let (stale, stale_if_error) = (optional(arguments.stale), optional(arguments.stale_if_error));
-    let source = fingerprint(subject, arguments);
+    let (home, text) = (&names.home, fingerprint::fingerprint(subject, arguments));
     quote! {
         ::smart_cache::__private::Settings {
             name,
@@ -240,16 +240,9 @@ fn settings(subject: &Subject, arguments: &Arguments) -> TokenStream {
             stale: #stale,
             stale_if_error: #stale_if_error,
             version: #version,
-            source: #source,
+            source: ::smart_cache::__private::source::<#home>(#text, ::core::module_path!(), ::core::file!()),
         }
     }
-}
-
-/// FNV-1a (Fowler, Noll, Vo; 64 bits) of the function's source: results that other code has persisted are not found.
-fn fingerprint(subject: &Subject, arguments: &Arguments) -> u64 {
-    let sig = subject.item.sig.to_token_stream();
-    let text = format!("{sig}{}{}", subject.item.block.to_token_stream(), arguments.keyed_by);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The function as it was written, under another name.

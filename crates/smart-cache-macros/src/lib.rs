@@ -2,7 +2,7 @@
 //!
 //! An expansion is made in three steps, each with a module of its own: what stands in the brackets
 //! (`arguments`), what stands below them (`subject`), and the code that is written for both (`expand`, with the
-//! `key` and the functions beside the cached one, `companions`). Everything that can be refused is refused in the
+//! `key`, the `fingerprint` and the functions beside the cached one, `companions`). Everything that can be refused is refused in the
 //! first two, with a message that says what to write instead; the third cannot fail.
 
 #![forbid(unsafe_code)]
@@ -15,6 +15,7 @@ mod subject;
 
 mod companions;
 mod expand;
+mod fingerprint;
 mod key;
 
 use proc_macro::TokenStream;

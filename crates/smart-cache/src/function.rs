@@ -29,8 +29,15 @@ pub struct Settings {
     pub stale_if_error: Duration,
     /// The version of what is persisted.
     pub version: u64,
-    /// The fingerprint of the function's source.
+    /// The fingerprint of the function: see [`source`](crate::source::source).
     pub source: u64,
+}
+
+impl Settings {
+    /// The name of the cache in the tier.
+    pub(crate) fn persisted_name(&self) -> String {
+        format!("{}@{:016x}", self.name, self.source)
+    }
 }
 
 /// One cached function. It lives as long as the process does.
@@ -83,16 +90,18 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     where
         V: Persistable,
     {
-        match persistence::asked_by(&settings.name) {
-            Some(base) => {
-                let store = Store::open_persisted(&settings, &base);
-                Self::registered(settings, store, Persistence::Tier)
-            }
-            None => {
-                let store = Store::open(&settings, &MEMORY);
-                Self::registered(settings, store, Persistence::NoTier)
-            }
+        let in_memory = |settings: Settings, why| {
+            let store = Store::open(&settings, &MEMORY);
+            Self::registered(settings, store, why)
+        };
+        let Some(base) = persistence::asked_by(&settings.name) else {
+            return in_memory(settings, Persistence::NoTier);
+        };
+        if !base.take(&settings.persisted_name()) {
+            return in_memory(settings, Persistence::NameTaken);
         }
+        let store = Store::open_persisted(&settings, &base);
+        Self::registered(settings, store, Persistence::Tier)
     }
 
     fn registered(
@@ -101,7 +110,7 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
         persistence: Persistence,
     ) -> &'static Self {
         let (store, problem) = match store {
-            Ok(store) => (Some(store), None),
+            Ok(store) => (Some(store), persistence.problem()),
             Err(error) => (None, Some(error.to_string())),
         };
         // Generated code keeps it in a static; a leak is what gives the flights and the registry the same lifetime.

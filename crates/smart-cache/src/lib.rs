@@ -73,8 +73,17 @@
 //! that borrow: all are refused with a message that says what to write.
 //!
 //! # Persisted results
-//! A result is found again by a program whose function has the same path and the same source text, and whose `version`
-//! is the same. Changes in what the function calls are not seen: raise the version for those.
+//! A result is found again by a program whose function has the same path, the same source text and the same `ttl`,
+//! `stale`, `stale_if_error`, `tags`, `key`, `skip` and `version`. Changes in what the function calls, or in constants
+//! that it names, are not seen: raise the version for those.
+//!
+//! A function in the body of another one, and a method of a generic type or of one from another module, is told from its
+//! namesakes by what the compiler takes it for. With another compiler, or another version of its package, it makes its
+//! results anew. A function that cannot be told from one that persists already keeps its results in memory, and says so
+//! in [`FunctionStats::problem`].
+//!
+//! A result that MessagePack cannot say without doubt, such as `Some(None)`, or whose `Serialize` fails or panics, is kept
+//! in memory alone.
 //!
 //! # What waits for what
 //! A synchronous function blocks its thread while another one runs the body, and while a persisted result is read from
@@ -95,6 +104,7 @@ mod behind;
 mod call;
 mod function;
 mod site;
+mod source;
 mod store;
 
 mod persistence;
@@ -127,4 +137,5 @@ pub mod __private {
     pub use crate::function::{Function, Settings};
     pub use crate::kept::{Kept, Plain, Probe, kept_for_refresh, stores};
     pub use crate::site::Site;
+    pub use crate::source::source;
 }

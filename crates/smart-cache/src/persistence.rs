@@ -1,5 +1,6 @@
 //! What all functions stand on: the invalidations that they obey, and the tier that some of them keep results in.
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use cache_core::{ByteTier, Stamps};
@@ -11,9 +12,15 @@ use crate::error::Error;
 pub(crate) struct Base {
     stamps: Arc<Stamps>,
     tier: Option<Arc<dyn ByteTier>>,
+    /// The names of the caches in the tier.
+    taken: Mutex<HashSet<String>>,
 }
 
 impl Base {
+    fn new(stamps: Arc<Stamps>, tier: Option<Arc<dyn ByteTier>>) -> Self {
+        Self { stamps, tier, taken: Mutex::default() }
+    }
+
     pub(crate) fn stamps(&self) -> &Arc<Stamps> {
         &self.stamps
     }
@@ -21,10 +28,15 @@ impl Base {
     pub(crate) fn tier(&self) -> Option<&Arc<dyn ByteTier>> {
         self.tier.as_ref()
     }
+
+    /// Whether a name in the tier is had for the first time. Two caches must not find each other's results.
+    pub(crate) fn take(&self, name: &str) -> bool {
+        self.taken.lock().insert(name.to_owned())
+    }
 }
 
 /// What functions that persist nothing are opened with.
-pub(crate) static MEMORY: LazyLock<Base> = LazyLock::new(|| Base { stamps: Arc::default(), tier: None });
+pub(crate) static MEMORY: LazyLock<Base> = LazyLock::new(|| Base::new(Arc::default(), None));
 
 static PERSISTED: Mutex<Persisted> = Mutex::new(Persisted::NotAsked);
 
@@ -53,7 +65,7 @@ pub fn persist_to(tier: Arc<dyn ByteTier>) -> Result<(), Error> {
         Persisted::Given(_) => return Err(Error::TierGiven),
     }
     let stamps = Arc::new(Stamps::durable(Arc::clone(&tier)));
-    *persisted = Persisted::Given(Arc::new(Base { stamps, tier: Some(tier) }));
+    *persisted = Persisted::Given(Arc::new(Base::new(stamps, Some(tier))));
     Ok(())
 }
 

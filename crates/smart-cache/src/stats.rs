@@ -16,8 +16,18 @@ pub enum Persistence {
     Off,
     /// In memory, although `persist = true`: no tier had been given when it was first called.
     NoTier,
+    /// In memory, although `persist = true`: a function that cannot be told from it persists already.
+    NameTaken,
     /// In memory and in the tier.
     Tier,
+}
+
+impl Persistence {
+    /// Why results that were to be persisted are not, where that is a mistake in the program.
+    pub(crate) fn problem(self) -> Option<String> {
+        let why = "persist results: a function of the same path and the same source persists its own already";
+        (self == Self::NameTaken).then(|| why.to_owned())
+    }
 }
 
 /// What one function has done since it was first called, and what it holds.
@@ -64,7 +74,7 @@ pub struct FunctionStats {
     pub refusals: u64,
     /// Where results are kept.
     pub persistence: Persistence,
-    /// Why there is no cache at all, if there is none.
+    /// Why there is no cache at all, if there is none, or why its results are not persisted, if they cannot be.
     pub problem: Option<String>,
 }
 

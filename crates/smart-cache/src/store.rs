@@ -1,7 +1,7 @@
 //! The only place that speaks with cache-core.
 //!
 //! A store is the cache of one function. Its namespace is the function's path. The name of the cache is that and, for a
-//! persisted one, the fingerprint of the source: results of other code are under another name, while an invalidation,
+//! persisted one, the fingerprint of the function: results of other code are under another name, while an invalidation,
 //! which goes by namespace, reaches them as well.
 
 use std::sync::Arc;
@@ -51,8 +51,7 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
         V: Persistable,
     {
         let Some(tier) = base.tier() else { return Self::open(settings, base) };
-        let name = format!("{}@{:016x}", settings.name, settings.source);
-        let cache = Self::builder(&name, settings)
+        let cache = Self::builder(&settings.persisted_name(), settings)
             .stamps(Arc::clone(base.stamps()))
             .persist(MessagePack::<V>::version(settings.version))
             .tier(Arc::clone(tier))
