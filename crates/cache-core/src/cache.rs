@@ -8,10 +8,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::boarding::{Request, Want};
 use crate::config::{Builder, Config, Parts};
 use crate::entry::{Hit, Item, Stored};
 use crate::error::{LoadError, NotDurable};
-use crate::inner::{Inner, Request, Want};
+use crate::inner::Inner;
 use crate::key::{BorrowedKey, Key, Namespace};
 use crate::listing::{EntryFilter, EntryInfo, NamespaceUse};
 use crate::load::{LoadContext, LoadOptions, Loaded, erase};

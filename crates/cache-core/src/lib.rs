@@ -53,6 +53,7 @@ mod disk;
 mod entry;
 mod memory;
 
+mod boarding;
 mod cancel;
 mod flight;
 mod landing;

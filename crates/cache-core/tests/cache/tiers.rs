@@ -223,9 +223,12 @@ async fn a_disk_that_does_not_answer_costs_no_more_than_the_load_time_out() {
     life.disk.before_get(Some(Arc::new(move || gate.lock().unwrap().recv().unwrap_or_default())));
     let options = LoadOptions { timeout: Some(Duration::from_millis(1)), ..LoadOptions::default() };
     let load = |_| async { Ok::<_, ()>(Item::new(2, BYTES)) };
-    let loaded = life.cache.try_get_or_load(&key("a"), options, load).await.unwrap();
-    assert_eq!((*loaded.value(), loaded.how()), (2, How::Led));
+    let name = key("a");
+    // Without a time-out it would wait for the gate, which is never opened.
+    let loaded = tokio::time::timeout(TTL, life.cache.try_get_or_load(&name, options, load)).await;
     drop(go);
+    let loaded = loaded.expect("the disk is not waited for").unwrap();
+    assert_eq!((*loaded.value(), loaded.how()), (2, How::Led));
 }
 
 #[tokio::test]
