@@ -38,15 +38,17 @@
 //! | `meta` | name: cache, namespace and key bytes, 00 written as 00 FF, each closed by 00 00; version (8, big-endian) | header of 16 bytes (`LREC`, format version, codec, 0, checksum of name and row), id, lengths and checksum of the payload, the eight numbers of `Meta`, tags |
 //! | `payload` | id, and those behind it | the payload's chunks, each of 4 KiB x 2^n less 16 bytes, so that it fills a page, largest first |
 //! | `rest` | id | length of the name (4), the name, the rest of the payload |
-//! | `state` | `state` | `LSTA`, format version, 0, id of the store, epoch, last sequence number of the log, checksum |
+//! | `state` | `state` | `LSTA`, format version, 0, id of the store, epoch, last sequence number of the log, latest time of day, checksum |
 //!
 //! The database is believed only if it goes with the log: the same store, no later an epoch, no later a sequence number.
+//! And with the clock: if it has been set back since by more than a second, nobody knows how old the records are.
 //!
 //! # Who does what
 //! Reads are redb read transactions on the caller's thread; they wait for nobody. Puts and removals are queued, the last
 //! of each name, and a name that is queued is a miss. One thread writes, a batch in one durable transaction; it also
 //! removes what invalidations cover, what has expired, and what was used longest ago when the budget is full. A fault of
-//! the file takes the tier out of service, with its reason in the statistics; the writer brings it back.
+//! the file takes the tier out of service, with its reason in the statistics; the writer brings it back. While the file is
+//! opened again or compacted, every read is a miss.
 //!
 //! What it does not do: decide whether a record is fresh, or ask whether it is valid beyond the invalidations that it
 //! recorded itself. The cache does, after each read.
@@ -62,6 +64,7 @@ mod verify;
 mod index;
 mod opening;
 mod queue;
+mod recovery;
 mod round;
 mod shared;
 mod sweep;

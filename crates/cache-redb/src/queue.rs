@@ -65,7 +65,9 @@ impl Queue {
     pub(crate) fn put(&mut self, name: Arc<[u8]>, write: Write) -> bool {
         let bytes = write.meta.value_bytes;
         let (old_puts, old_bytes) = self.ops.get(&name).map_or((0, 0), Op::weight);
-        let fits = self.puts - old_puts < self.max_puts && self.put_bytes - old_bytes + bytes <= self.max_put_bytes;
+        let (puts, put_bytes) = (self.puts - old_puts, self.put_bytes - old_bytes);
+        // The bound is on what waits beside it: what is larger than that alone is taken when nothing else waits.
+        let fits = puts == 0 || (puts < self.max_puts && put_bytes + bytes <= self.max_put_bytes);
         if !fits {
             return false;
         }

@@ -30,7 +30,7 @@ use crate::writer::Writer;
 
 /// A disk tier on a directory of its own. Dropping it closes it.
 pub struct RedbTier {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _lock: Option<DirLock>,
 }

@@ -1,6 +1,7 @@
 //! Disks that are full for a while.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -63,6 +64,19 @@ pub(crate) fn on_a_small_disk(dir: &Path) {
     let tier = RedbTier::open(&dir.join("cache"), support::options()).unwrap();
     support::check_hit(&*tier, "old", 100_000);
     support::check_hit(&*tier, "new", 100_000);
+    drop(tier);
+    // A process that starts while there is no room.
+    let mut file = fs::File::create(&ballast).unwrap();
+    while file.write_all(&[1; 512]).is_ok() {}
+    drop(file);
+    let tier = RedbTier::open(&dir.join("cache"), support::options()).unwrap();
+    until("what is stored is read", || tier.get(&support::key("old")).is_some());
+    assert!(tier.stats().degraded.is_some());
+    tier.record(&Change::Tag { tag: "t".into(), stamp: 1 }).expect_err("there is no room for another log");
+    fs::remove_file(&ballast).unwrap();
+    recovers(&tier);
+    support::check_hit(&*tier, "old", 100_000);
+    tier.record(&Change::Tag { tag: "t".into(), stamp: 1 }).unwrap();
 }
 
 /// Puts records until the tier goes out of service.

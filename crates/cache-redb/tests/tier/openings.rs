@@ -1,5 +1,7 @@
 //! Invalidations, and what an opening makes of a directory.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::{ByteTier, Change};
@@ -111,7 +113,8 @@ fn a_closed_tier_answers_and_keeps_nothing() {
 
 #[test]
 fn a_limit_of_zero_is_refused() {
-    let limits: [fn(&mut TierOptions); 6] = [
+    let limits: [fn(&mut TierOptions); 7] = [
+        |options| options.max_entries = 0,
         |options| options.max_bytes = 0,
         |options| options.max_file_bytes = Some(0),
         |options| options.queue_bytes = 0,
@@ -159,6 +162,47 @@ fn who_begins_a_second_time_on_one_tier_begins_above_what_was_recorded() {
     tier.settle();
     assert_eq!(tier.restored().tags, [("t".into(), first + 1)]);
     assert_eq!(tier.restored().first_counter(), first + 2);
+}
+
+/// A record of a process that ended at one time of day, seen by one that starts at another.
+#[track_caller]
+fn check_clock(ended: u64, starts: u64, served: bool) {
+    let dir = Dir::new();
+    let clock = Arc::new(AtomicU64::new(support::NOW_MS));
+    let told = Arc::clone(&clock);
+    let options = TierOptions { clock: Arc::new(move || told.load(Ordering::SeqCst)), ..support::options() };
+    let tier = dir.open_with(options.clone());
+    put(&*tier, "a", 10);
+    tier.flush().unwrap();
+    clock.store(ended, Ordering::SeqCst);
+    drop(tier);
+    clock.store(starts, Ordering::SeqCst);
+    let tier = dir.open_with(options);
+    assert_eq!(tier.get(&key("a")).is_some(), served, "{ended}, {starts}");
+    assert_eq!(tier.stats().entries, u64::from(served));
+}
+
+#[test]
+fn a_clock_that_was_set_back_between_two_processes_makes_nothing_younger() {
+    const NOW: u64 = support::NOW_MS;
+    check_clock(NOW, NOW, true);
+    check_clock(NOW, NOW - 900, true);
+    check_clock(NOW, NOW - 1_100, false);
+    check_clock(NOW + 50_000, NOW + 50_000, true);
+    check_clock(NOW + 50_000, NOW + 10_000, false);
+}
+
+#[test]
+fn a_record_from_the_future_is_gone_after_a_restart_and_takes_no_room() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    put_meta(&*tier, "a", 10, |meta| meta.loaded_at_ms += 5_000);
+    tier.flush().unwrap();
+    drop(tier);
+    let tier = dir.open();
+    assert_eq!(tier.get(&key("a")), None);
+    tier.settle();
+    assert_eq!(tier.verify().unwrap().records, 0);
 }
 
 /// What a directory with one record, one invalidation and a restart becomes when its files are tampered with.

@@ -33,6 +33,32 @@ fn the_budget_is_kept_and_what_was_used_longest_ago_goes_first() {
 }
 
 #[test]
+fn a_value_larger_than_the_queue_is_stored_when_nothing_else_waits() {
+    let dir = Dir::new();
+    let tier = dir.open_with(TierOptions { queue_bytes: 1_000, ..support::options() });
+    put(&*tier, "large", 20_000);
+    tier.flush().unwrap();
+    support::check_hit(&*tier, "large", 20_000);
+}
+
+#[test]
+fn there_are_no_more_records_than_there_may_be() {
+    let dir = Dir::new();
+    for max_entries in [10, 4] {
+        let tier = dir.open_with(TierOptions { max_entries, ..support::options() });
+        for n in 0..50 {
+            put(&*tier, &format!("k{n}"), 10);
+            if n % 7 == 0 {
+                tier.flush().unwrap();
+            }
+        }
+        tier.settle();
+        assert_eq!(tier.stats().entries, max_entries as u64);
+        assert!(tier.verify().unwrap().is_sound());
+    }
+}
+
+#[test]
 fn a_value_larger_than_the_budget_is_dropped() {
     let dir = Dir::new();
     let tier = dir.open_with(TierOptions { max_bytes: 10_000, ..support::options() });

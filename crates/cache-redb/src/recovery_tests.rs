@@ -1,0 +1,240 @@
+//! Disks that refuse something at a certain moment.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use cache_core::{ByteTier, Change, Codec, Meta, Payload, RecordKey, Write};
+
+use crate::backend::{Backend, DataFile, Home};
+use crate::error::Error;
+use crate::fault::Fault;
+use crate::log::media::{LogFile, Media};
+use crate::opening;
+use crate::options::TierOptions;
+use crate::tier::RedbTier;
+
+/// What the disk refuses.
+#[derive(Debug, Default)]
+struct Switches {
+    log: AtomicBool,
+    open: AtomicBool,
+    remove: AtomicBool,
+    /// Opening panics, once.
+    panic: AtomicBool,
+}
+
+fn outcome(refused: &AtomicBool) -> io::Result<()> {
+    if refused.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+}
+
+struct FaultyHome(DataFile, Arc<Switches>);
+
+impl Home for FaultyHome {
+    fn exists(&self) -> bool {
+        self.0.exists()
+    }
+
+    fn open(&self) -> io::Result<Backend> {
+        assert!(!self.1.panic.swap(false, Ordering::SeqCst), "as the test wants it");
+        outcome(&self.1.open)?;
+        self.0.open()
+    }
+
+    fn allocated_bytes(&self) -> io::Result<u64> {
+        self.0.allocated_bytes()
+    }
+
+    fn quarantine(&self) -> io::Result<()> {
+        outcome(&self.1.remove)?;
+        self.0.quarantine()
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        outcome(&self.1.remove)?;
+        self.0.remove()
+    }
+}
+
+struct FaultyLog(LogFile, Arc<Switches>);
+
+impl Media for FaultyLog {
+    fn append(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        outcome(&self.1.log)?;
+        self.0.append(at, bytes)
+    }
+
+    fn prepare(&self, bytes: &[u8]) -> io::Result<()> {
+        outcome(&self.1.log)?;
+        self.0.prepare(bytes)
+    }
+
+    fn replace(&self) -> io::Result<()> {
+        self.0.replace()
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        self.0.remove()
+    }
+}
+
+fn open(dir: &Path, switches: &Arc<Switches>) -> Arc<RedbTier> {
+    let (bytes, log) = opening::log_of(dir).unwrap();
+    let media = Box::new(FaultyLog(log, Arc::clone(switches)));
+    let home = Box::new(FaultyHome(DataFile::new(dir).unwrap(), Arc::clone(switches)));
+    RedbTier::open_on(bytes, media, home, None, TierOptions::default()).unwrap()
+}
+
+fn key(name: &str) -> RecordKey {
+    RecordKey { cache: "c".into(), namespace: "n".into(), bytes: name.as_bytes().into(), version: 0 }
+}
+
+fn put(tier: &RedbTier, name: &str) {
+    let meta = Meta {
+        layout: 0,
+        loaded_at_ms: 0,
+        expires_ms: u64::MAX,
+        stale_while_revalidate_ms: 0,
+        stale_if_error_ms: 0,
+        counter: u64::MAX >> 1,
+        cost_us: 0,
+        value_bytes: 1,
+        tags: Vec::new(),
+    };
+    let payload = Payload { codec: Codec::None, plain_bytes: 1, bytes: vec![1] };
+    tier.put(Write { key: key(name), meta, encode: Box::new(|| Some(payload)) });
+}
+
+fn has(tier: &RedbTier, name: &str) -> bool {
+    tier.get(&key(name)).is_some()
+}
+
+/// A directory with the record `old`.
+fn prepared() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let tier = open(dir.path(), &Arc::default());
+    put(&tier, "old");
+    tier.flush().unwrap();
+    dir
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        std::thread::yield_now();
+    }
+}
+
+fn is_up(tier: &RedbTier) -> bool {
+    tier.stats().degraded.is_none()
+}
+
+const CHANGE: fn(u64) -> Change = |stamp| Change::Tag { tag: "t".into(), stamp };
+
+#[test]
+fn without_room_for_the_log_a_tier_opens_and_reads_and_is_back_when_there_is_room() {
+    let dir = prepared();
+    let switches = Arc::new(Switches::default());
+    switches.log.store(true, Ordering::SeqCst);
+    let tier = open(dir.path(), &switches);
+    assert!(!is_up(&tier));
+    tier.record(&CHANGE(1)).unwrap_err();
+    wait_until(|| has(&tier, "old"));
+    assert!(!is_up(&tier));
+    switches.log.store(false, Ordering::SeqCst);
+    wait_until(|| is_up(&tier));
+    assert!(has(&tier, "old"));
+    tier.record(&CHANGE(2)).unwrap();
+    drop(tier);
+    let tier = open(dir.path(), &Arc::default());
+    assert!(has(&tier, "old"));
+    assert_eq!((tier.restored().epoch, tier.restored().tags), (3, vec![("t".into(), 2)]));
+}
+
+#[test]
+fn a_file_that_cannot_be_opened_yet_is_opened_later() {
+    let dir = prepared();
+    let switches = Arc::new(Switches::default());
+    switches.open.store(true, Ordering::SeqCst);
+    let tier = open(dir.path(), &switches);
+    assert!(!is_up(&tier) && !has(&tier, "old"));
+    tier.record(&CHANGE(1)).expect("the log has nothing to do with it");
+    switches.open.store(false, Ordering::SeqCst);
+    wait_until(|| is_up(&tier));
+    assert!(has(&tier, "old"));
+    put(&tier, "new");
+    tier.flush().unwrap();
+    drop(tier);
+    let tier = open(dir.path(), &Arc::default());
+    assert!(has(&tier, "old") && has(&tier, "new"));
+}
+
+#[test]
+fn what_was_given_up_does_not_come_back_though_its_file_cannot_be_removed() {
+    for later in [false, true] {
+        let dir = prepared();
+        let switches = Arc::new(Switches::default());
+        let tier = open(dir.path(), &switches);
+        assert!(has(&tier, "old"));
+        switches.remove.store(true, Ordering::SeqCst);
+        tier.abandon();
+        tier.record(&CHANGE(1)).unwrap();
+        assert!(!has(&tier, "old"));
+        if later {
+            switches.remove.store(false, Ordering::SeqCst);
+            wait_until(|| is_up(&tier));
+            put(&tier, "new");
+            tier.flush().unwrap();
+            assert!(!has(&tier, "old"));
+        }
+        tier.close();
+        tier.abandon();
+        assert_eq!(tier.stats().degraded.as_deref(), Some("the tier is closed"));
+        drop(tier);
+        let tier = open(dir.path(), &Arc::default());
+        assert!(!has(&tier, "old"));
+        assert_eq!(has(&tier, "new"), later);
+        assert_eq!(tier.restored().tags, [("t".into(), 1)], "the log goes on");
+    }
+}
+
+#[test]
+fn a_panic_of_the_writer_costs_the_records_and_nothing_else() {
+    let dir = prepared();
+    let switches = Arc::new(Switches::default());
+    let tier = open(dir.path(), &switches);
+    switches.panic.store(true, Ordering::SeqCst);
+    let generation = tier.shared.inner.lock().generation;
+    tier.shared.fail(generation, Fault::Full("no room".into()));
+    wait_until(|| is_up(&tier));
+    assert!(!switches.panic.load(Ordering::SeqCst), "it has panicked");
+    put(&tier, "new");
+    tier.flush().unwrap();
+    assert!(has(&tier, "new"));
+}
+
+#[test]
+fn a_fault_of_an_earlier_opening_is_not_held_against_the_present_file() {
+    let dir = prepared();
+    let tier = open(dir.path(), &Arc::default());
+    let generation = tier.shared.inner.lock().generation;
+    tier.shared.fail(generation, Fault::Full("no room".into()));
+    wait_until(|| is_up(&tier));
+    tier.shared.fail(generation, Fault::corrupt("late"));
+    assert!(is_up(&tier) && has(&tier, "old"));
+}
+
+#[test]
+fn one_compaction_is_asked_for_at_a_time() {
+    let dir = prepared();
+    let tier = open(dir.path(), &Arc::default());
+    std::thread::scope(|scope| {
+        let reading = tier.shared.store.read();
+        let first = scope.spawn(|| tier.compact());
+        wait_until(|| tier.shared.inner.lock().compacting);
+        assert!(matches!(tier.compact(), Err(Error::Compacting)));
+        drop(reading);
+        first.join().unwrap().unwrap();
+    });
+    tier.compact().unwrap();
+}
