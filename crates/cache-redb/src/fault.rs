@@ -11,9 +11,15 @@ pub(crate) enum Fault {
     Full(Cause),
     /// The operating system refused something else; the file may be sound.
     Io(Cause),
+    /// Something beside the file stands in the way: the log cannot be written, or the process may open no more files. That
+    /// says nothing about the file, however often it happens.
+    Beside(Cause),
     /// The file is not what was written: it is made anew.
     Corrupt(Cause),
 }
+
+/// No memory, too many open files on the system, too many of this process: `ENOMEM`, `ENFILE`, `EMFILE` on every Unix.
+const WANTS: [i32; 3] = [12, 23, 24];
 
 type Cause = Box<dyn StdError + Send + Sync>;
 
@@ -23,6 +29,9 @@ impl Fault {
     }
 
     pub(crate) fn io(error: io::Error) -> Self {
+        if error.raw_os_error().is_some_and(|number| WANTS.contains(&number)) {
+            return Self::Beside(error.into());
+        }
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::Full(error.into())
@@ -30,6 +39,14 @@ impl Fault {
             // redb says this of a file that is no database, or one that ends too early.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Corrupt(error.into()),
             _ => Self::Io(error.into()),
+        }
+    }
+
+    /// The log cannot be written.
+    pub(crate) fn log(error: io::Error) -> Self {
+        match Self::io(error) {
+            Self::Io(cause) | Self::Corrupt(cause) => Self::Beside(cause),
+            fault => fault,
         }
     }
 
@@ -49,13 +66,14 @@ impl Fault {
         match self {
             Self::Full(_) => "no space is left for the cache file".to_owned(),
             Self::Io(cause) => format!("the cache file cannot be read or written: {cause}"),
+            Self::Beside(cause) => format!("the cache file cannot be used: {cause}"),
             Self::Corrupt(cause) => format!("the cache file was damaged: {cause}"),
         }
     }
 
     pub(crate) fn into_cause(self) -> Cause {
         match self {
-            Self::Full(cause) | Self::Io(cause) | Self::Corrupt(cause) => cause,
+            Self::Full(cause) | Self::Io(cause) | Self::Beside(cause) | Self::Corrupt(cause) => cause,
         }
     }
 }

@@ -167,6 +167,11 @@ impl Index {
         (expired, self.unseen == 0)
     }
 
+    /// The next search for what has expired begins with the last slot again.
+    pub(crate) fn look_again(&mut self) {
+        self.unseen = 0;
+    }
+
     /// Records and bytes by cache and namespace, in their order.
     pub(crate) fn usage(&self) -> Vec<Usage> {
         let mut usage: Vec<Usage> = self.spaces.iter().filter(|usage| usage.entries > 0).cloned().collect();

@@ -126,7 +126,7 @@ impl Writer {
 
     /// Tells the database where the log is, which has to be in its place for that.
     fn announce(&self, store: &Store, files: &mut Files) -> Result<(), Fault> {
-        self.shared.log.mend().map_err(Fault::io)?;
+        self.shared.log.mend().map_err(Fault::log)?;
         let state = self.shared.state();
         store.write(|tables| tables.set_state(&state))?;
         // It knows this log from now on, which may have grown when it is opened again.

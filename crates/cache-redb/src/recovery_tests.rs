@@ -25,8 +25,16 @@ struct Switches {
     panic: AtomicBool,
 }
 
-fn outcome(refused: &AtomicBool) -> io::Result<()> {
-    if refused.load(Ordering::SeqCst) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+fn outcome(refused: &AtomicBool, error: io::Error) -> io::Result<()> {
+    if refused.load(Ordering::SeqCst) { Err(error) } else { Ok(()) }
+}
+
+fn full() -> io::Error {
+    io::ErrorKind::StorageFull.into()
+}
+
+fn broken() -> io::Error {
+    io::Error::other("it is broken")
 }
 
 struct FaultyHome(DataFile, Arc<Switches>);
@@ -38,7 +46,7 @@ impl Home for FaultyHome {
 
     fn open(&self) -> io::Result<Backend> {
         assert!(!self.1.panic.swap(false, Ordering::SeqCst), "as the test wants it");
-        outcome(&self.1.open)?;
+        outcome(&self.1.open, full())?;
         self.0.open()
     }
 
@@ -47,12 +55,12 @@ impl Home for FaultyHome {
     }
 
     fn quarantine(&self) -> io::Result<()> {
-        outcome(&self.1.remove)?;
+        outcome(&self.1.remove, full())?;
         self.0.quarantine()
     }
 
     fn remove(&self) -> io::Result<()> {
-        outcome(&self.1.remove)?;
+        outcome(&self.1.remove, full())?;
         self.0.remove()
     }
 }
@@ -61,12 +69,12 @@ struct FaultyLog(LogFile, Arc<Switches>);
 
 impl Media for FaultyLog {
     fn append(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        outcome(&self.1.log)?;
+        outcome(&self.1.log, broken())?;
         self.0.append(at, bytes)
     }
 
     fn prepare(&self, bytes: &[u8]) -> io::Result<()> {
-        outcome(&self.1.log)?;
+        outcome(&self.1.log, broken())?;
         self.0.prepare(bytes)
     }
 
@@ -132,7 +140,7 @@ fn is_up(tier: &RedbTier) -> bool {
 const CHANGE: fn(u64) -> Change = |stamp| Change::Tag { tag: "t".into(), stamp };
 
 #[test]
-fn without_room_for_the_log_a_tier_opens_and_reads_and_is_back_when_there_is_room() {
+fn with_a_log_that_cannot_be_written_a_tier_opens_and_reads_and_is_back_when_it_can() {
     let dir = prepared();
     let switches = Arc::new(Switches::default());
     switches.log.store(true, Ordering::SeqCst);
@@ -141,6 +149,9 @@ fn without_room_for_the_log_a_tier_opens_and_reads_and_is_back_when_there_is_roo
     tier.record(&CHANGE(1)).unwrap_err();
     wait_until(|| has(&tier, "old"));
     assert!(!is_up(&tier));
+    // However often the log fails, the file is not to blame.
+    tier.shared.inner.lock().failures = 1_000;
+    wait_until(|| tier.shared.inner.lock().failures > 1_000 && has(&tier, "old"));
     switches.log.store(false, Ordering::SeqCst);
     wait_until(|| is_up(&tier));
     assert!(has(&tier, "old"));
@@ -237,4 +248,20 @@ fn one_compaction_is_asked_for_at_a_time() {
         first.join().unwrap().unwrap();
     });
     tier.compact().unwrap();
+}
+
+#[test]
+fn closing_waits_for_what_was_put_and_for_nothing_else() {
+    let dir = prepared();
+    let tier = open(dir.path(), &Arc::default());
+    {
+        let mut inner = tier.shared.inner.lock();
+        inner.closing = true;
+        inner.sweep_everything(&tier.shared.log);
+        inner.take_out(crate::name::of(&key("old")).into());
+    }
+    tier.close();
+    let inner = tier.shared.inner.lock();
+    assert!(!inner.sweeps.is_empty() && inner.queue.is_empty());
+    assert_eq!(inner.index.len(), 0);
 }

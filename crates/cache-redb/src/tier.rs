@@ -119,7 +119,11 @@ impl RedbTier {
 
     /// Removes what is of no more use now, and waits for it.
     pub fn sweep(&self) {
-        self.shared.inner.lock().expire_at = Instant::now();
+        {
+            let mut inner = self.shared.inner.lock();
+            inner.expire_at = Instant::now();
+            inner.index.look_again();
+        }
         self.settle();
     }
 
