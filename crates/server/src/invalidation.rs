@@ -2,13 +2,21 @@
 //!
 //! A dataset, a tag and everything reach both caches through the stamps that these share. A key and a prefix name entries
 //! of one cache; where that is the cache of tables, the bodies of the dataset go too, because they are made of what went.
+//!
 //! The whole table is the dataset: a body that is being made of it must not be kept either, and only a stamp reaches that.
+//!
+//! What is kept of a dataset under another identity (another library, configuration or schema, or of a plugin that is out
+//! for now) goes too, because it may be served again: all that was ever kept under a name has a tag for that name.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use actix_web::rt::task::spawn_blocking;
 use actix_web::web::block;
 use cache_core::{Key, Namespace, NotDurable, Scope};
-use pipeline::{Catalog, Dataset};
+use futures_util::future::join_all;
+use pipeline::{Catalog, Dataset, keys, name_tag};
 
 use crate::http::entry_key::EntryKey;
 use crate::problem::Problem;
@@ -58,15 +66,32 @@ pub struct Invalidated {
 /// A dataset that there is not, a key that is none; the invalidation holds but is not durable.
 pub async fn invalidate(state: &Arc<AppState>, target: &Target) -> Result<Invalidated, Problem> {
     let catalog = state.pipeline.catalog();
-    let (steps, datasets) = plan(&catalog, target)?;
-    let mut outcome = Ok(state.bodies.stamps().counter());
-    for step in steps {
-        outcome = all(outcome, run(state, step).await);
-    }
-    sweep(state).await;
+    let kept = match target {
+        // What is served has a tag for its name; only what is not has to be looked for.
+        Target::Dataset(name) if catalog.get(name).is_err() => kept_namespaces(state).await?,
+        Target::Prefix(prefix) if !prefix.contains('/') => kept_namespaces(state).await?,
+        _ => Vec::new(),
+    };
+    let (steps, datasets) = plan(&catalog, &kept, target)?;
+    // All at once: they share one write to the disk.
+    let outcomes = join_all(steps.into_iter().map(|step| run(state, step))).await;
+    let outcome = outcomes.into_iter().fold(Ok(state.bodies.stamps().counter()), all);
+    state.sweeper.sweep(state);
     let stamp = outcome?;
     outlives(state)?;
-    Ok(Invalidated { stamp, datasets: datasets.iter().map(|dataset| dataset.name.to_string()).collect() })
+    Ok(Invalidated { stamp, datasets: datasets.into_iter().collect() })
+}
+
+/// The namespaces of which something is kept, in memory or on disk.
+async fn kept_namespaces(state: &Arc<AppState>) -> Result<Vec<Namespace>, Problem> {
+    let state = Arc::clone(state);
+    let kept = block(move || {
+        let memory = state.pipeline.tables().usage().into_iter().chain(state.bodies.usage());
+        let memory = memory.map(|used| used.namespace);
+        memory.chain(state.disk.usage().into_iter().map(|used| Namespace::new(used.namespace))).collect()
+    });
+    let kept: HashSet<Namespace> = kept.await.map_err(Problem::internal)?;
+    Ok(kept.into_iter().collect())
 }
 
 /// Drops one entry.
@@ -75,7 +100,7 @@ pub async fn invalidate(state: &Arc<AppState>, target: &Target) -> Result<Invali
 /// It holds, but is not durable.
 pub async fn drop_entry(state: &Arc<AppState>, key: Key) -> Result<(), Problem> {
     let outcome = run(state, Step::of_key(key)).await;
-    sweep(state).await;
+    state.sweeper.sweep(state);
     outcome?;
     outlives(state)
 }
@@ -114,36 +139,65 @@ impl Step {
     }
 }
 
-/// The steps of an invalidation, and the datasets that it touches.
-fn plan<'a>(catalog: &'a Catalog, target: &Target) -> Result<(Vec<Step>, Vec<&'a Arc<Dataset>>), Problem> {
-    let whole = |dataset: &Arc<Dataset>| Step::Both(Scope::Namespace(dataset.namespace.clone()));
+/// The steps of an invalidation, and the datasets that it touches. `kept` are the namespaces of which something is kept.
+fn plan(catalog: &Catalog, kept: &[Namespace], target: &Target) -> Result<(Vec<Step>, BTreeSet<String>), Problem> {
+    let names = |datasets: &[&Arc<Dataset>]| datasets.iter().map(|dataset| dataset.name.to_string()).collect();
     Ok(match target {
-        Target::All => (vec![Step::Both(Scope::All)], catalog.datasets().collect()),
+        Target::All => (vec![Step::Both(Scope::All)], names(&catalog.datasets().collect::<Vec<_>>())),
         Target::Dataset(name) => {
-            let dataset = catalog.get(name)?;
-            (vec![whole(dataset)], vec![dataset])
+            let steps = of_name(catalog, kept, name, |dataset| dataset == name);
+            if steps.is_empty() {
+                catalog.get(name)?;
+            }
+            (steps, BTreeSet::from([name.clone()]))
         }
         Target::Tag(tag) => {
-            let tagged = catalog.datasets().filter(|dataset| dataset.tags.iter().any(|own| **own == **tag));
-            (vec![Step::Both(Scope::Tag(tag.as_str().into()))], tagged.collect())
+            let tagged: Vec<_> =
+                catalog.datasets().filter(|dataset| dataset.tags.iter().any(|own| **own == **tag)).collect();
+            // What was kept before a dataset had the tag does not have it.
+            let whole = tagged.iter().flat_map(|dataset| whole(dataset));
+            let steps = whole.chain([Step::Both(Scope::Tag(tag.as_str().into()))]).collect();
+            (steps, names(&tagged))
         }
         Target::Prefix(prefix) => match prefix.split_once('/') {
             None => {
-                let named: Vec<_> = catalog.datasets().filter(|dataset| dataset.name.starts_with(&**prefix)).collect();
-                (named.iter().map(|dataset| whole(dataset)).collect(), named)
+                let begins = |dataset: &str| dataset.starts_with(&**prefix);
+                let served = catalog.datasets().map(|dataset| dataset.name.to_string());
+                let left = kept.iter().map(|namespace| dataset_of(namespace.as_str()).to_owned());
+                let named: BTreeSet<String> = served.chain(left).filter(|name| begins(name)).collect();
+                let steps = named.iter().flat_map(|name| of_name(catalog, kept, name, |dataset| dataset == name));
+                (steps.collect(), named)
             }
             Some((name, begin)) => {
-                let named: Vec<_> = catalog.datasets().filter(|dataset| *dataset.name == *name).collect();
-                let keys = |dataset: &&Arc<Dataset>| Step::of_prefix(&dataset.namespace, begin.as_bytes());
-                (named.iter().map(keys).collect(), named)
+                let dataset = catalog.get(name)?;
+                (vec![Step::of_prefix(&dataset.namespace, begin.as_bytes())], names(&[dataset]))
             }
         },
         Target::Key(text) => {
             let key = EntryKey::parse(text).ok_or_else(|| Problem::bad_key("key", text))?;
             let dataset = catalog.get(&key.dataset)?;
-            (vec![Step::of_key(key.within(&dataset.namespace))], vec![dataset])
+            (vec![Step::of_key(key.within(&dataset.namespace))], names(&[dataset]))
         }
     })
+}
+
+/// All that is kept of a dataset that is served, under whatever identity.
+fn whole(dataset: &Dataset) -> [Step; 2] {
+    [Step::Both(Scope::Namespace(dataset.namespace.clone())), Step::Both(Scope::Tag(name_tag(&dataset.name)))]
+}
+
+/// All that is kept under a name, whether it is served now or not. Nothing, for a name of which nothing is known.
+fn of_name(catalog: &Catalog, kept: &[Namespace], name: &str, is_named: impl Fn(&str) -> bool) -> Vec<Step> {
+    let served = catalog.get(name).ok().map(|dataset| whole(dataset));
+    let left = kept.iter().filter(|namespace| is_named(dataset_of(namespace.as_str())));
+    let left: Vec<Step> = left.map(|namespace| Step::Both(Scope::Namespace(namespace.clone()))).collect();
+    let tag = (served.is_none() && !left.is_empty()).then(|| Step::Both(Scope::Tag(name_tag(name))));
+    served.into_iter().flatten().chain(left).chain(tag).collect()
+}
+
+/// The dataset of a namespace: what stands before the fingerprint of the schema.
+pub fn dataset_of(namespace: &str) -> &str {
+    namespace.rsplit('/').nth(1).unwrap_or(namespace)
 }
 
 async fn run(state: &AppState, step: Step) -> Result<u64, NotDurable> {
@@ -178,28 +232,41 @@ fn all_keys(namespace: &Namespace) -> Scope {
 }
 
 /// The key of the whole table.
-const TABLE: &[u8] = b"table";
-/// The key of the mark that a table is too large to be kept whole.
-const MARK: &[u8] = b"too large";
+const TABLE: &[u8] = keys::TABLE.as_bytes();
 /// How the other keys of the cache of tables begin: results of queries.
-const RESULT: &[u8] = b"result?";
+const RESULT: &[u8] = keys::RESULT_PREFIX.as_bytes();
 
 /// Whether a key is one of the cache of tables.
 pub fn is_of_tables(key: &[u8]) -> bool {
-    key == TABLE || key == MARK || key.starts_with(RESULT)
+    key == TABLE || key.starts_with(RESULT)
 }
 
 /// Whether keys of the cache of tables may begin so.
 pub fn touches_tables(prefix: &[u8]) -> bool {
-    [TABLE, MARK, RESULT].iter().any(|key| key.starts_with(prefix)) || prefix.starts_with(RESULT)
+    [TABLE, RESULT].iter().any(|key| key.starts_with(prefix)) || prefix.starts_with(RESULT)
 }
 
-/// Gives back the memory of what is not served any more.
-async fn sweep(state: &Arc<AppState>) {
-    let state = Arc::clone(state);
-    let swept = block(move || state.pipeline.tables().sweep() + state.bodies.sweep()).await;
-    if let Err(error) = swept {
-        tracing::warn!(error = %error, "invalidated entries keep their memory for now: {error}");
+/// Gives back the memory of what is not served any more: behind whoever invalidated it, one walk at a time.
+#[derive(Debug, Default)]
+pub struct Sweeper {
+    /// Nothing, a walk, or a walk after which another is wanted.
+    wanted: AtomicU8,
+}
+
+impl Sweeper {
+    fn sweep(&self, state: &Arc<AppState>) {
+        let before = self.wanted.fetch_update(Ordering::AcqRel, Ordering::Acquire, |wanted| Some((wanted + 1).min(2)));
+        if before == Ok(0) {
+            let state = Arc::clone(state);
+            // Nobody waits for it; a server that stops needs no memory.
+            drop(spawn_blocking(move || {
+                while {
+                    state.pipeline.tables().sweep();
+                    state.bodies.sweep();
+                    state.sweeper.wanted.fetch_sub(1, Ordering::AcqRel) > 1
+                } {}
+            }));
+        }
     }
 }
 
@@ -214,10 +281,10 @@ mod tests {
 
     #[test]
     fn a_prefix_touches_tables_when_a_key_of_theirs_begins_so() {
-        for yes in ["", "t", "table", "too", "r", "result?", "result?a=eq.1"] {
+        for yes in ["", "t", "table", "r", "result?", "result?a=eq.1"] {
             check(yes, true);
         }
-        for no in ["json", "tables", "told[", "csv+gzip?", "results"] {
+        for no in ["json", "tables", "too", "told[", "csv+gzip?", "results"] {
             check(no, false);
         }
     }
@@ -231,12 +298,10 @@ mod tests {
     #[test]
     fn what_covers_the_table_covers_the_dataset() {
         let namespace = Namespace::new("files@1f/sales/00ff");
-        for (prefix, whole) in
-            [("", true), ("t", true), ("table", true), ("too", false), ("result?", false), ("js", false)]
-        {
+        for (prefix, whole) in [("", true), ("t", true), ("table", true), ("result?", false), ("js", false)] {
             check_whole(Step::of_prefix(&namespace, prefix.as_bytes()), whole);
         }
-        for (key, whole) in [("table", true), ("too large", false), ("result?a=eq.1", false), ("json+gzip?", false)] {
+        for (key, whole) in [("table", true), ("result?a=eq.1", false), ("json+gzip?", false)] {
             check_whole(Step::of_key(Key::new(&namespace, key.as_bytes())), whole);
         }
     }

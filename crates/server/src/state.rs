@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::http::body::Body;
 use crate::http::hosts::Hosts;
 use crate::http::memo::Memo;
+use crate::invalidation::Sweeper;
 use crate::openapi::LiveDocument;
 
 /// The parts of a running server.
@@ -36,6 +37,8 @@ pub struct AppState {
     pub hosts: Hosts,
     /// Held while the list of plugins goes from the host to the pipeline.
     pub publishing: Mutex<()>,
+    /// Gives back what invalidations have left in memory.
+    pub sweeper: Sweeper,
     ready: AtomicBool,
 }
 
@@ -59,6 +62,7 @@ impl AppState {
             openapi: LiveDocument::new(),
             hosts,
             publishing: Mutex::new(()),
+            sweeper: Sweeper::default(),
             ready: AtomicBool::new(false),
         }
     }

@@ -22,6 +22,7 @@ mod formats;
 mod guard;
 mod kill_nine;
 mod misbehaviour;
+mod names;
 mod openapi;
 mod operators;
 mod random_questions;

@@ -31,7 +31,8 @@ fn the_policy_is_told_to_caches_between() {
         "max-age=1800, stale-while-revalidate=60, stale-if-error=7200",
     );
     check_header("ttl = \"30m\"\nclient_max_age = \"10s\"", "max-age=10");
-    check_header("ttl = \"30m\"\nclient_max_age = \"0s\"\nstale_if_error = \"1h\"", "max-age=0, stale-if-error=3600");
+    check_header("ttl = \"30m\"\nclient_max_age = \"10s\"\nstale_if_error = \"1h\"", "max-age=10, stale-if-error=3600");
+    check_header("ttl = \"30m\"\nclient_max_age = \"0s\"\nstale_if_error = \"1h\"", "no-cache");
 }
 
 #[test]

@@ -48,7 +48,11 @@ pub const SETTINGS: &[Setting] = &[
         "30s",
         "how often sources are asked whether their data has changed; 0s = on demand alone",
     ),
-    setting("client_max_age", "", "how long clients may keep an answer; ttl when not set, 0s = they ask each time"),
+    setting(
+        "client_max_age",
+        "",
+        "how long clients may keep an answer; when not set, for what is left of the ttl; 0s = they ask each time",
+    ),
     setting("load_timeout", "60s", "how long a load may take"),
     setting("max_bytes", "", "the largest table that is kept whole; a quarter of tables_max_bytes when not set"),
     setting("mode", "auto", "table, query or auto: what is kept of a dataset"),

@@ -34,18 +34,49 @@ impl Detail {
     }
 }
 
-/// How long clients may keep rows of this policy.
-pub fn control(policy: &Policy) -> HeaderValue {
-    let mut text = format!("max-age={}", policy.client_max_age.unwrap_or(policy.ttl).as_secs());
-    for (name, window) in
-        [("stale-while-revalidate", policy.stale_while_revalidate), ("stale-if-error", policy.stale_if_error)]
-    {
-        if window >= Duration::from_secs(1) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, ", {name}={}", window.as_secs());
+/// How long clients may keep rows of a dataset: a matter of its policy, made once.
+#[derive(Debug, Clone)]
+pub enum ForClients {
+    /// The same for all answers: `Age` tells how much of it is over.
+    Fixed(HeaderValue),
+    /// So long from each answer on, as far as the data is fresh; and an old one for so long if the server cannot be had.
+    FromNow(Duration, Duration),
+}
+
+impl ForClients {
+    /// What a policy says.
+    pub fn of(policy: &Policy) -> Self {
+        match policy.client_max_age {
+            Some(Duration::ZERO) => Self::Fixed(HeaderValue::from_static("no-cache")),
+            Some(time) => Self::FromNow(time, policy.stale_if_error),
+            None => {
+                let mut text = format!("max-age={}", policy.ttl.as_secs());
+                add_window(&mut text, "stale-while-revalidate", policy.stale_while_revalidate);
+                add_window(&mut text, "stale-if-error", policy.stale_if_error);
+                Self::Fixed(value(text))
+            }
         }
     }
-    value(text)
+
+    /// The value for data of this age and with so much freshness left, negative when it is stale.
+    pub fn value(&self, age: Duration, freshness_ms: i64) -> HeaderValue {
+        match self {
+            Self::Fixed(value) => value.clone(),
+            Self::FromNow(time, stale_if_error) => {
+                let left = u64::try_from(seconds(freshness_ms)).unwrap_or(0);
+                let mut text = format!("max-age={}", age.as_secs() + time.as_secs().min(left));
+                add_window(&mut text, "stale-if-error", *stale_if_error);
+                value(text)
+            }
+        }
+    }
+}
+
+fn add_window(text: &mut String, name: &str, window: Duration) {
+    if window >= Duration::from_secs(1) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ", {name}={}", window.as_secs());
+    }
 }
 
 /// Clients ask for these rows each time.
@@ -133,21 +164,26 @@ mod tests {
 
     #[track_caller]
     fn check_control(policy: Policy, expected: &str) {
-        assert_eq!(control(&policy), expected);
+        let value = ForClients::of(&policy).value(Duration::from_secs(600), 3_000_000);
+        assert_eq!(value, expected);
     }
 
     #[test]
     fn clients_may_keep_rows_as_long_as_the_policy_says() {
         let seconds = Duration::from_secs;
         check_control(POLICY, "max-age=3600");
-        check_control(Policy { client_max_age: Some(Duration::ZERO), ..POLICY }, "max-age=0");
+        check_control(Policy { client_max_age: Some(Duration::ZERO), ..POLICY }, "no-cache");
         check_control(
             Policy { stale_while_revalidate: seconds(60), stale_if_error: seconds(7200), ..POLICY },
             "max-age=3600, stale-while-revalidate=60, stale-if-error=7200",
         );
         check_control(
             Policy { client_max_age: Some(seconds(5)), stale_if_error: Duration::from_millis(900), ..POLICY },
-            "max-age=5",
+            "max-age=605",
+        );
+        check_control(
+            Policy { client_max_age: Some(seconds(7200)), stale_while_revalidate: seconds(60), ..POLICY },
+            "max-age=3600",
         );
     }
 

@@ -142,8 +142,13 @@ fn shown(dataset: &Dataset, cache: &str, info: EntryInfo) -> EntryDto {
         stored_bytes: info.stored_bytes,
         hits: info.hits.into(),
         cost_ms: info.cost.as_secs_f64() * 1e3,
-        tags: info.tags.iter().map(ToString::to_string).collect(),
+        tags: shown_tags(info.tags.iter()),
     }
+}
+
+/// The tags that people gave: not the one that stands for the dataset's name.
+pub fn shown_tags<'a>(tags: impl Iterator<Item = &'a Arc<str>>) -> Vec<String> {
+    tags.filter(|tag| !tag.contains(':')).map(ToString::to_string).collect()
 }
 
 /// The name of a tier in answers.

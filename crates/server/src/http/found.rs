@@ -13,7 +13,7 @@ use cache_core::{Hit, How, Item, Key, LoadContext, LoadError, LoadOptions, Loade
 use pipeline::{AnswerFrom, CallOptions, Dataset, Error, Prepared, Verified, compute};
 
 use super::body::Body;
-use super::cache_headers::{self, Detail};
+use super::cache_headers::{self, Detail, ForClients};
 use super::rows::Wanted;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -26,6 +26,8 @@ pub(super) struct Found {
     pub(super) status: HeaderValue,
     /// How long clients may keep it.
     pub(super) control: HeaderValue,
+    /// What the policy says of that.
+    pub(super) for_clients: ForClients,
     /// Whether it may be served without a further look for as long as it is fresh and valid. A body from before a restart
     /// is not, until its source has said that the data is still the same.
     pub(super) lasting: bool,
@@ -58,12 +60,12 @@ pub(super) async fn load(
             None => loaded.value().made_from() != AnswerFrom::Stale,
         };
         let hit = loaded.hit().clone();
-        let (freshness_ms, control) = match hit.freshness_ms() {
-            // The data may have changed since: clients do not keep what its source does not vouch for.
-            1.. if !lasting => (0, cache_headers::ask_again()),
-            freshness_ms => (freshness_ms, cache_headers::control(&dataset.policy)),
-        };
-        return Ok(Found { hit, status: cache_status(&loaded, freshness_ms, table), control, lasting });
+        // The data may have changed since: clients do not keep what its source does not vouch for.
+        let freshness_ms = if lasting { hit.freshness_ms() } else { hit.freshness_ms().min(0) };
+        let for_clients = ForClients::of(&dataset.policy);
+        let control = if lasting { for_clients.value(hit.age(), freshness_ms) } else { cache_headers::ask_again() };
+        let status = cache_status(&loaded, freshness_ms, table);
+        return Ok(Found { hit, status, control, for_clients, lasting });
     }
 }
 
@@ -102,7 +104,7 @@ fn loader(
                 return Err(Error::TooManyRows { rows: answer.rows, max_rows });
             }
             let origin = answer.origin;
-            let tags: Vec<Arc<str>> = wanted.dataset.tags.to_vec();
+            let tags = wanted.dataset.item_tags();
             let body = compute(answer.bytes, move || {
                 let bytes = wanted.encode(&answer, max_bytes)?;
                 Ok::<_, Error>(Body::new(bytes, wanted.format, wanted.coding, answer.from))

@@ -8,11 +8,12 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use actix_web::http::header::HeaderValue;
 use cache_core::Key;
 use pipeline::Dataset;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
+
+use super::cache_headers::ForClients;
 
 /// Requests remembered at most.
 const MAX_ENTRIES: usize = 8_192;
@@ -40,7 +41,7 @@ pub struct Remembered {
     /// The body's key, at no version.
     pub key: Key,
     /// How long clients may keep the answer.
-    pub cache_control: HeaderValue,
+    pub for_clients: ForClients,
 }
 
 #[derive(PartialEq, Eq)]

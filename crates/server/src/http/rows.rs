@@ -78,7 +78,8 @@ pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
     let remembered = state.memo.get(&asked(target, &head.headers), state.pipeline.generation())?;
     let hit = state.bodies.get(&remembered.key.at_version(remembered.dataset.version()))?;
     let status = cache_headers::hit(hit.freshness_ms(), Detail::Memory);
-    Some(respond(&hit, status, remembered.cache_control.clone(), &head.headers))
+    let cache_control = remembered.for_clients.value(hit.age(), hit.freshness_ms());
+    Some(respond(&hit, status, cache_control, &head.headers))
 }
 
 /// The answer to any request for rows.
@@ -96,8 +97,8 @@ pub async fn answer(
         let found = load(state, &wanted, &key, call).await?;
         if found.lasting {
             let (generation, dataset) = (wanted.generation, Arc::clone(&wanted.dataset));
-            let cache_control = found.control.clone();
-            state.memo.insert(&asked(target, headers), Remembered { generation, dataset, key, cache_control });
+            let for_clients = found.for_clients.clone();
+            state.memo.insert(&asked(target, headers), Remembered { generation, dataset, key, for_clients });
         }
         Ok(respond(&found.hit, found.status, found.control, headers))
     };

@@ -6,12 +6,7 @@ use anyhow::bail;
 use cache_core::Change;
 
 use crate::http::entry_key::EntryKey;
-use crate::invalidation::{Target, is_of_tables, touches_tables};
-
-/// The dataset of a namespace: what stands before the fingerprint of the schema.
-pub(super) fn dataset_of(namespace: &str) -> &str {
-    namespace.rsplit('/').nth(1).unwrap_or(namespace)
-}
+use crate::invalidation::{Target, dataset_of, is_of_tables, touches_tables};
 
 /// A change that is still without its number.
 pub(super) type Step = Box<dyn Fn(u64) -> Change>;

@@ -15,14 +15,15 @@ use cache_redb::RedbTier;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::coverage::{dataset_of, steps};
+use super::coverage::steps;
 use crate::config::{Config, Layers};
 use crate::disk;
 use crate::home::Home;
 use crate::http::dto::{CompactDto, DatasetUse, DiskFigures, EntryDto, EntryList, InvalidatedDto, VerifyDto};
+use crate::http::entries::shown_tags;
 use crate::http::entry_key::EntryKey;
 use crate::http::figures;
-use crate::invalidation::Target;
+use crate::invalidation::{Target, dataset_of};
 
 /// The caches that have records.
 const CACHES: [&str; 2] = ["tables", "bodies"];
@@ -146,11 +147,25 @@ impl Offline {
             }
             named => {
                 let mut datasets = BTreeSet::new();
+                if let Target::Dataset(name) = named {
+                    // It may have been served under another name than its source's.
+                    let name_tag = pipeline::name_tag(name);
+                    if !tagged(&*tier, &name_tag).is_empty() {
+                        record(&|stamp| Change::Tag { tag: Arc::clone(&name_tag), stamp })?;
+                        datasets.insert(name.clone());
+                    }
+                }
                 for namespace in &namespaces {
                     for step in steps(named, namespace)? {
                         record(&step)?;
                         datasets.insert(dataset_of(namespace).to_owned());
                     }
+                }
+                if datasets.is_empty() {
+                    let there: BTreeSet<&str> = namespaces.iter().map(|namespace| dataset_of(namespace)).collect();
+                    let there = there.into_iter().collect::<Vec<_>>().join(", ");
+                    let (scope, name) = named.parts();
+                    bail!("find {scope} '{}' on disk; there is: {there}", name.unwrap_or_default());
                 }
                 datasets
             }
@@ -206,7 +221,7 @@ fn shown(key: &EntryKey, cache: &str, record: &Listed, now_ms: u64) -> Option<En
         stored_bytes: Some(record.stored_bytes),
         hits: 0,
         cost_ms: meta.cost_us as f64 / 1e3,
-        tags: meta.tags.iter().map(ToString::to_string).collect(),
+        tags: shown_tags(meta.tags.iter()),
     })
 }
 
