@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::http::body::Body;
 use crate::http::hosts::Hosts;
 use crate::http::memo::Memo;
+use crate::http::walks::Walks;
 use crate::invalidation::Sweeper;
 use crate::openapi::LiveDocument;
 
@@ -39,6 +40,8 @@ pub struct AppState {
     pub publishing: Mutex<()>,
     /// Gives back what invalidations have left in memory.
     pub sweeper: Sweeper,
+    /// What looks at every entry.
+    pub walks: Walks,
     ready: AtomicBool,
 }
 
@@ -63,6 +66,7 @@ impl AppState {
             hosts,
             publishing: Mutex::new(()),
             sweeper: Sweeper::default(),
+            walks: Walks::default(),
             ready: AtomicBool::new(false),
         }
     }

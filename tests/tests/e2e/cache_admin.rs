@@ -317,3 +317,10 @@ fn verify_and_compact_report_what_they_did() {
     let server = server.stop().start();
     assert_eq!(detail(&server, &controls[1].rows("limit=2")), "disk");
 }
+
+#[test]
+fn clearing_a_part_of_everything_is_refused() {
+    let server = Server::bundled();
+    let problem = server.send("DELETE", "/api/v1/cache?dataset=sector_analysis", &[], None).expect(400).json();
+    assert!(problem["parameter"] == "dataset" && problem["hint"].as_str().is_some(), "{problem:#}");
+}

@@ -17,3 +17,4 @@ pub mod negotiate;
 pub mod request_id;
 pub mod routes;
 pub mod rows;
+pub mod walks;

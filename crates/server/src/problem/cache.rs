@@ -25,7 +25,16 @@ impl Problem {
     pub fn unknown_parameter(name: &str, known: &[&str]) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "unknown_parameter", format!("there is no parameter '{}' here", cut(name)))
             .parameter(cut(name))
-            .hint(format!("the parameters are {}", known.join(", ")))
+            .hint(match known {
+                [] => "this takes no parameters; POST /api/v1/cache/invalidate drops a part".to_owned(),
+                known => format!("the parameters are {}", known.join(", ")),
+            })
+    }
+
+    /// 503 for what looks at everything, while others do.
+    pub fn busy() -> Self {
+        let detail = "others are looking through the cache, and that takes its time";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).hint("ask again in a moment").retry_after(5)
     }
 
     /// 400 for a value that the parameter cannot take.

@@ -24,6 +24,7 @@ use crate::state::AppState;
     responses((status = 200, description = "The figures", body = CacheStats))
 )]
 pub async fn stats(state: Data<AppState>) -> Result<Json<CacheStats>, Problem> {
+    let _turn = state.walks.begin().await?;
     let state = Arc::clone(&state);
     Ok(Json(block(move || figures::all(&state)).await.map_err(Problem::internal)?))
 }
@@ -37,7 +38,7 @@ pub async fn stats(state: Data<AppState>) -> Result<Json<CacheStats>, Problem> {
     path = "/api/v1/cache/entries",
     tag = "cache",
     params(
-        ("limit" = Option<u32>, Query, description = "How many, 1 to 1000 [default: 100]"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "How many [default: 100]"),
         ("after" = Option<String>, Query, description = "Those after this key: `next` of the page before"),
         ("dataset" = Option<String>, Query, description = "Of this dataset alone"),
     ),
@@ -50,6 +51,7 @@ pub async fn stats(state: Data<AppState>) -> Result<Json<CacheStats>, Problem> {
 pub async fn list(state: Data<AppState>, request: HttpRequest) -> Result<Json<EntryList>, Problem> {
     super::when_ready(&state)?;
     let page = entries::Page::read(request.query_string())?;
+    let _turn = state.walks.begin().await?;
     let state = Arc::clone(&state);
     Ok(Json(block(move || entries::list(&state, &page)).await.map_err(Problem::internal)??))
 }
@@ -128,10 +130,16 @@ pub async fn invalidate(
     tag = "cache",
     responses(
         (status = 200, description = "All is dropped", body = InvalidatedDto),
+        (status = 400, description = "A parameter, where there is none", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "It is dropped, but a restart might bring it back", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn clear(state: Data<AppState>) -> Result<Json<InvalidatedDto>, Problem> {
+pub async fn clear(state: Data<AppState>, request: HttpRequest) -> Result<Json<InvalidatedDto>, Problem> {
+    // Whoever meant a part of it must not lose all of it.
+    let given = pipeline::query::params::decode(request.query_string()).map_err(pipeline::Error::from)?;
+    if let Some((name, _)) = given.first() {
+        return Err(Problem::unknown_parameter(name, &[]));
+    }
     drop_target(&state, Target::All).await
 }
 
@@ -191,6 +199,7 @@ async fn on_disk<T: Send + 'static>(
     task: impl FnOnce(&RedbTier) -> Result<T, cache_redb::Error> + Send + 'static,
 ) -> Result<T, Problem> {
     let tier = Arc::clone(state.disk.tier().ok_or_else(Problem::no_disk_tier)?);
+    let _turn = state.walks.begin().await?;
     let done = block(move || task(&tier)).await.map_err(Problem::internal)?;
     done.map_err(|error| Problem::disk_tier_failed(&error))
 }

@@ -183,6 +183,8 @@ pub async fn query(
     responses(
         (status = 200, description = "What was loaded", body = RefreshDto),
         (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The source failed; the old data stays", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+        (status = 504, description = "The source did not answer in time; the old data stays", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "The source cannot be reached now; the old data stays", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
