@@ -31,6 +31,7 @@ pub struct Dataset {
     /// Identity of what is cached: source identity, dataset, schema. Another plugin, another
     /// configuration or another schema never shares a key.
     pub namespace: Namespace,
+    name_tag: Arc<str>,
     /// Identity of the source instance alone.
     pub(crate) source_identity: Arc<str>,
     state: Arc<State>,
@@ -56,6 +57,7 @@ impl Dataset {
     pub(crate) fn new(facts: DatasetFacts, state: Arc<State>) -> Self {
         let namespace = namespace_of(&facts.source_identity, &facts.source_dataset, &facts.schema);
         Self {
+            name_tag: name_tag(&facts.name),
             name: facts.name,
             source_dataset: facts.source_dataset,
             description: facts.description,
@@ -81,8 +83,8 @@ impl Dataset {
 
     /// The tags of what is kept of the dataset: its own, and one that stands for its name, whatever identity, configuration
     /// or schema it has. People cannot write that one: it has a colon.
-    pub fn item_tags(&self) -> Vec<Arc<str>> {
-        self.tags.iter().cloned().chain([name_tag(&self.name)]).collect()
+    pub fn item_tags(&self) -> impl Iterator<Item = Arc<str>> {
+        self.tags.iter().chain([&self.name_tag]).cloned()
     }
 
     /// What the source said when it was last asked whether the data has changed; `None` before that, and for a source

@@ -72,6 +72,38 @@
 //! Functions with type parameters, `const`, `unsafe` and `extern` functions, `&mut` and `impl Trait` arguments, results
 //! that borrow: all are refused with a message that says what to write.
 //!
+//! # Other shapes
+//! An asynchronous function, with a key that leaves its connection out; and a method:
+//!
+//! ```
+//! use smart_cache::smart_cache;
+//!
+//! # struct Pool;
+//! # struct Shop { id: u64 }
+//! #[smart_cache(skip(pool), tags("orders"), stale = "1m", stale_if_error = "1h")]
+//! async fn orders(pool: std::sync::Arc<Pool>, day: String) -> Result<Vec<u64>, std::io::Error> {
+//!     # let _ = pool;
+//!     Ok(vec![day.len() as u64])
+//! }
+//!
+//! impl Shop {
+//!     #[smart_cache(key = (self.id, year))]
+//!     fn revenue(&self, year: u32) -> Option<u64> {
+//!         Some(self.id * u64::from(year))
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let shop = Shop { id: 7 };
+//! assert_eq!(shop.revenue(2024), Some(14_168));
+//! shop.revenue_invalidate(2024)?;
+//! smart_cache::global().invalidate_tag("orders")?;   // of every function that has the tag
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Async functions run in any runtime; `stale` needs tokio, to run a call behind the caller.
+//!
 //! # Persisted results
 //! A result is found again by a program whose function has the same path, the same source text and the same `ttl`,
 //! `stale`, `stale_if_error`, `tags`, `key`, `skip` and `version`. Changes in what the function calls, or in constants
@@ -84,6 +116,12 @@
 //!
 //! A result that MessagePack cannot say without doubt, such as `Some(None)`, or whose `Serialize` fails or panics, is kept
 //! in memory alone.
+//!
+//! The tier is given once, before the first call of such a function; the results must be `Serialize + DeserializeOwned`:
+//!
+//! ```text
+//! smart_cache::persist_to(cache_redb::RedbTier::open(Path::new("./cache"), TierOptions::default())?)?;
+//! ```
 //!
 //! # What waits for what
 //! A synchronous function blocks its thread while another one runs the body, and while a persisted result is read from

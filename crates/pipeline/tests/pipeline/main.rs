@@ -8,7 +8,7 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use cache_core::{Codec, Stamps};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use pipeline::query::{Rules, parse};
 use pipeline::{
     Answer, AnswerFrom, Ask, CallOptions, DataPipeline, DirectFetch, Error, Mode, PipelineOptions, Policy,
@@ -34,8 +34,9 @@ struct Source {
     fingerprint: Mutex<Result<Vec<u8>, SourceError>>,
     fingerprints: AtomicUsize,
     offers: Mutex<Vec<&'static str>>,
-    /// Who holds this keeps the source from saying anything of its data.
-    speechless: Mutex<()>,
+    /// While it is so, the source says nothing of its data.
+    speechless: Mutex<bool>,
+    speaks: Condvar,
     /// Why there is no schema.
     broken: Mutex<Option<SourceError>>,
 }
@@ -52,8 +53,14 @@ impl Source {
             fingerprints: AtomicUsize::new(0),
             offers: Mutex::new(vec!["t"]),
             speechless: Mutex::default(),
+            speaks: Condvar::new(),
             broken: Mutex::default(),
         })
+    }
+
+    fn set_speechless(&self, speechless: bool) {
+        *self.speechless.lock() = speechless;
+        self.speaks.notify_all();
     }
 
     /// Other rows, and a fingerprint that says so.
@@ -77,7 +84,7 @@ impl DataSource for Handle {
 
     fn fingerprint(&self, _: &Context, _: &str) -> plugin_sdk::Result<Fingerprint> {
         self.0.fingerprints.fetch_add(1, Ordering::SeqCst);
-        drop(self.0.speechless.lock());
+        self.0.speaks.wait_while(&mut self.0.speechless.lock(), |speechless| *speechless);
         self.0.fingerprint.lock().clone().map(|bytes| Fingerprint::new(&bytes).expect("a short one"))
     }
 

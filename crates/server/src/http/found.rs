@@ -104,7 +104,7 @@ fn loader(
                 return Err(Error::TooManyRows { rows: answer.rows, max_rows });
             }
             let origin = answer.origin;
-            let tags = wanted.dataset.item_tags();
+            let tags: Vec<Arc<str>> = wanted.dataset.item_tags().collect();
             let body = compute(answer.bytes, move || {
                 let bytes = wanted.encode(&answer, max_bytes)?;
                 Ok::<_, Error>(Body::new(bytes, wanted.format, wanted.coding, answer.from))
