@@ -146,11 +146,14 @@ fn layers(args: &ArgMatches) -> anyhow::Result<Layers> {
         .cloned()
         .or_else(|| environment().find(|(name, _)| name == "LARDER_CONFIG").map(|(_, file)| file))
         .map(PathBuf::from);
-    // A client command has but a few of the flags.
-    let has = |name: &str| args.try_contains_id(name).is_ok();
-    let flags = SETTINGS.iter().filter(|setting| has(setting.name)).filter_map(|setting| match setting.name {
-        "insecure" => args.get_flag("insecure").then(|| ("insecure", "true".to_owned())),
-        name => args.get_one::<String>(name).map(|value| (name, value.clone())),
+    // A client command has but a few of the flags. Asked for one that it does not have, clap answers with an error in a
+    // debug build and with nothing in a release build.
+    let flags = SETTINGS.iter().filter_map(|setting| match setting.name {
+        "insecure" => {
+            let given = args.try_get_one::<bool>("insecure").ok().flatten().copied();
+            given.unwrap_or(false).then(|| ("insecure", "true".to_owned()))
+        }
+        name => args.try_get_one::<String>(name).ok().flatten().map(|value| (name, value.clone())),
     });
     Ok(Layers::collect(file.as_deref(), environment(), flags)?)
 }
