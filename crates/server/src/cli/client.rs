@@ -42,7 +42,7 @@ impl Client {
             .timeout_connect(Some(Duration::from_secs(5)))
             .build()
             .into();
-        Ok(Self { agent, url: url.trim_end_matches('/').to_owned(), advice })
+        Ok(Self { agent, url: with_scheme(url.trim_end_matches('/')), advice })
     }
 
     /// The body of a successful GET.
@@ -80,6 +80,11 @@ impl Client {
         }
         Ok(body)
     }
+}
+
+/// An address alone is one of a server that speaks HTTP, as all of them do.
+fn with_scheme(url: &str) -> String {
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
 }
 
 /// A problem document in one line.
