@@ -96,11 +96,14 @@ fn what_is_stale_on_disk_is_served_after_a_restart_while_it_is_loaded_again() {
     let server = controlled(&[(&control, policy)], "");
     let path = control.rows("limit=5");
     let before = server.get(&path).expect(200);
+    // No refresh ends before the stop: a newer table would have rows of its own.
+    control.set_scans_hang(true);
     until_stale(&server, &path);
     let server = server.stop().start();
     let after = server.get(&path).expect(200);
     assert!(CacheStatus::of(&after).hit, "{}", after.header("cache-status"));
     assert_eq!(after.body, before.body);
+    control.set_scans_hang(false);
     until_true("it is fresh again", PATIENCE, || {
         let status = CacheStatus::of(&server.get(&path).expect(200));
         status.hit && !status.is_stale()
