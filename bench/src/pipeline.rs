@@ -39,7 +39,9 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let mut rows = 0;
         for _ in 0..RUNS {
             let started = Instant::now();
-            rows = eval::evaluate(&query, &schema, &batches).context("evaluate the query")?.num_rows();
+            rows = eval::evaluate(&query, eval::Input { schema: &schema, batches: &batches }, &eval::Run::unbounded())
+                .context("evaluate the query")?
+                .num_rows();
             times.push(started.elapsed().as_secs_f64() * 1e3);
         }
         line(what, format!("{:.2} ms ({rows} rows)", median(&mut times)), goal);

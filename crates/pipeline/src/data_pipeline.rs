@@ -248,7 +248,7 @@ impl DataPipeline {
         let (table, query) = (Arc::clone(loaded.value()), query.clone());
         let batches = compute(table.bytes, {
             let table = Arc::clone(&table);
-            move || eval::evaluate(&query, &table.schema, &table.batches)
+            move || eval::evaluate(&query, table.input(), &eval::Run::unbounded())
         })
         .await??;
         let (schema, batches) = batches.into_parts();

@@ -29,6 +29,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// The rows, to evaluate a query on.
+    pub fn input(&self) -> eval::Input<'_> {
+        eval::Input { schema: &self.schema, batches: &self.batches }
+    }
+
     /// All that is freed when it is dropped.
     pub fn weight(&self) -> u64 {
         self.bytes + (size_of::<Self>() + size_of_val(&*self.batches)) as u64

@@ -17,18 +17,20 @@ mod mask;
 mod membership;
 mod pushdown;
 mod rows;
+mod run;
 mod sort;
 mod streaming;
 mod weight;
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 pub use mask::filter_mask;
 pub use pushdown::{Pushdown, pushdown};
+pub use run::{QueryMemory, Run};
 pub use streaming::Streaming;
 pub use weight::batch_bytes;
 
@@ -53,6 +55,40 @@ pub enum EvalError {
         /// The column's name.
         column: String,
     },
+    /// The caller wants no answer any more.
+    #[error("the query was cancelled")]
+    Cancelled,
+    /// The deadline has passed.
+    #[error("the query did not end in time")]
+    TimedOut,
+    /// One evaluation would hold too much.
+    #[error("the query needs more than {max_bytes} bytes of memory")]
+    TooLarge {
+        /// The bound.
+        max_bytes: u64,
+    },
+    /// All evaluations at a time would hold too much.
+    #[error("the queries under way need {max_bytes} bytes of memory together, which is all that they may have")]
+    Busy {
+        /// The bound.
+        max_bytes: u64,
+    },
+    /// A value cannot be cast.
+    #[error("'{value}' of column '{column}' cannot be cast to {data_type}")]
+    BadCast {
+        /// The column's name.
+        column: String,
+        /// The value, cut where it is long.
+        value: String,
+        /// The type, as the language names it.
+        data_type: String,
+    },
+    /// A sum of whole numbers is beyond 64 bits.
+    #[error("the sum '{column}' is beyond 64 bits")]
+    SumOverflow {
+        /// The name of the sum.
+        column: String,
+    },
     /// A kernel failed.
     #[error("failed to evaluate the query on the data")]
     Kernel(#[source] Arc<ArrowError>),
@@ -64,15 +100,48 @@ impl From<ArrowError> for EvalError {
     }
 }
 
+/// What is evaluated: the rows of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The schema of all batches.
+    pub schema: &'a SchemaRef,
+    /// The rows.
+    pub batches: &'a [RecordBatch],
+}
+
 /// The rows that answer a query.
 #[derive(Debug, Clone)]
 pub struct Evaluated {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+    end: Option<PageEnd>,
+    stats: EvalStats,
+}
+
+/// Where an answer ends that has more rows behind its limit.
+#[derive(Debug, Clone)]
+pub struct PageEnd {
+    /// The values of the order's columns in the last row, one in each array.
+    pub keys: Vec<ArrayRef>,
+    /// How many rows up to it are equal to it under the order, the skipped ones included; without an order all are.
+    pub ties: u64,
+}
+
+/// What an evaluation did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EvalStats {
+    /// Rows that the condition was tested on.
+    pub rows_tested: u64,
+    /// Rows that fulfilled it, as far as they were looked for.
+    pub rows_matched: u64,
+    /// Batches of the table.
+    pub batches: u64,
+    /// Batches that were left out, as none of their rows could fulfil the condition.
+    pub batches_skipped: u64,
 }
 
 impl Evaluated {
-    /// The selected columns, in the order of the selection.
+    /// The columns of the answer.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
     }
@@ -80,6 +149,16 @@ impl Evaluated {
     /// The rows; no batch is empty.
     pub fn batches(&self) -> &[RecordBatch] {
         &self.batches
+    }
+
+    /// Where the next page begins; `None` if there are no more rows.
+    pub fn end(&self) -> Option<&PageEnd> {
+        self.end.as_ref()
+    }
+
+    /// What was done.
+    pub fn stats(&self) -> EvalStats {
+        self.stats
     }
 
     /// How many rows there are.
@@ -96,12 +175,14 @@ impl Evaluated {
 /// Answers a query from a table.
 ///
 /// # Errors
-/// The table is not of the query's schema, or a kernel fails.
-pub fn evaluate(query: &BoundQuery, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Evaluated, EvalError> {
+/// The table is not of the query's schema, the run has to stop or takes too much, a value cannot be cast, or a kernel fails.
+pub fn evaluate(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<Evaluated, EvalError> {
+    let Input { schema, batches } = input;
     if !Arc::ptr_eq(schema, query.schema()) && schema != query.schema() {
         return Err(EvalError::SchemaMismatch);
     }
     batches.iter().try_for_each(|batch| check_types(query, batch))?;
+    run.check()?;
     let output = query.output_schema();
     let wanted = rows::Window::of(query);
     let batches = if wanted.is_empty() {
@@ -111,7 +192,7 @@ pub fn evaluate(query: &BoundQuery, schema: &SchemaRef, batches: &[RecordBatch])
     } else {
         sort::ordered(query, &output, batches, wanted)?
     };
-    Ok(Evaluated { schema: output, batches })
+    Ok(Evaluated { schema: output, batches, end: None, stats: EvalStats::default() })
 }
 
 /// Refuses a batch whose columns are not of the types that the query was bound to; names and metadata may differ.

@@ -9,7 +9,9 @@ use arrow::datatypes::Schema;
 use plugin_sdk::{Filter, FilterOp};
 
 use super::EvalError;
-use crate::query::{BoundExpr, BoundOrder, BoundQuery, Predicate, PredicateOp};
+use crate::query::{
+    BoundAggregate, BoundCursor, BoundExpr, BoundGroup, BoundOrder, BoundQuery, OutputColumn, Predicate, PredicateOp,
+};
 
 /// A negated list of up to so many values becomes as many filters.
 const MAX_EXCLUSIONS: usize = 16;
@@ -23,7 +25,7 @@ pub struct Pushdown {
     /// The conditions that all rows must fulfil, as far as a filter can say them; the columns are indexes into the whole
     /// schema.
     pub filters: Vec<Filter>,
-    /// `offset + limit`, if the filters say all and no order needs more rows.
+    /// `offset + limit`, if the filters say all and no order and no group needs more rows.
     pub limit: Option<u64>,
 }
 
@@ -47,7 +49,7 @@ pub fn pushdown(query: &BoundQuery) -> Pushdown {
             None => all_said = false,
         }
     }
-    let limit = query.limit().filter(|_| all_said && query.order().is_empty());
+    let limit = query.limit().filter(|_| all_said && query.order().is_empty() && query.group().is_none());
     Pushdown {
         projection: (needed.len() < query.schema().fields().len()).then_some(needed),
         filters,
@@ -72,6 +74,7 @@ fn filters_of(schema: &Schema, predicate: &Predicate) -> Option<Vec<Filter>> {
         // An empty negated list is true everywhere, null included.
         NotIn if predicate.values.len() <= MAX_EXCLUSIONS => FilterOp::NotEq,
         NotIn | Like | NotLike | ILike | NotILike | IsNotTrue | IsNotFalse => return None,
+        Match | NotMatch | IMatch | NotIMatch => return None,
     };
     let values: ArrayRef = match predicate.op {
         IsTrue => Arc::new(BooleanArray::from(vec![true])),
@@ -105,22 +108,43 @@ impl BoundQuery {
         Err(EvalError::MissingColumn { column })
     }
 
+    /// The query on rows that have only the columns `projection` of the schema; `None` if it needs another one.
     pub(super) fn moved_to(&self, projection: &[usize]) -> Option<Self> {
         let at = |column: usize| projection.iter().position(|kept| *kept == column);
-        let select: Vec<usize> = self.selected_columns().into_iter().map(at).collect::<Option<_>>()?;
-        let whole = select.iter().copied().eq(0..projection.len());
+        let moved_column = |column: &OutputColumn| Some(OutputColumn { column: at(column.column)?, ..column.clone() });
+        let moved_expr = |expr: &Option<BoundExpr>| match expr {
+            None => Some(None),
+            Some(expr) => expr.map_columns(&at).map(Some),
+        };
+        let schema = Arc::new(self.schema.project(projection).ok()?);
+        let filter = moved_expr(&self.filter)?;
+        if let Some(group) = &self.group {
+            let keys = group.keys().iter().map(moved_column).collect::<Option<Vec<_>>>()?;
+            let aggregates = group.aggregates().iter().map(|aggregate| {
+                let column = match aggregate.column {
+                    None => None,
+                    Some(column) => Some(at(column)?),
+                };
+                Some(BoundAggregate { column, ..aggregate.clone() })
+            });
+            let group =
+                BoundGroup { keys, aggregates: aggregates.collect::<Option<_>>()?, schema: group.schema().clone() };
+            // What comes after the group is about its columns, which have not moved.
+            return Some(Self { schema, filter, group: Some(group), ..self.clone() });
+        }
+        let columns: Vec<OutputColumn> = match &self.output {
+            Some(columns) => columns.clone(),
+            None => (0..self.schema.fields().len()).map(|column| OutputColumn::plain(column, &self.schema)).collect(),
+        };
+        let columns = columns.iter().map(moved_column).collect::<Option<Vec<_>>>()?;
+        let plain = (0..projection.len()).map(|column| OutputColumn::plain(column, &schema));
+        let whole = columns.iter().cloned().eq(plain);
         let order = self.order.iter().map(|key| Some(BoundOrder { column: at(key.column)?, ..*key }));
-        let filter = self.filter.as_ref().map(|filter| filter.map_columns(&at));
-        Some(Self {
-            schema: Arc::new(self.schema.project(projection).ok()?),
-            select: (!whole).then_some(select),
-            filter: match filter {
-                None => None,
-                Some(moved) => Some(moved?),
-            },
-            order: order.collect::<Option<_>>()?,
-            limit: self.limit,
-            offset: self.offset,
-        })
+        let order = order.collect::<Option<_>>()?;
+        let cursor = match &self.cursor {
+            None => None,
+            Some(cursor) => Some(BoundCursor { from: moved_expr(&cursor.from)?, ..cursor.clone() }),
+        };
+        Some(Self { schema, filter, output: (!whole).then_some(columns), order, cursor, ..self.clone() })
     }
 }

@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::compact::compacted;
 use super::rows::{Window, filtered};
-use super::{EvalError, Evaluated, PIECE_ROWS, check_types, evaluate, weight};
+use super::{EvalError, Evaluated, Input, PIECE_ROWS, Run, check_types, evaluate, weight};
 use crate::fetch::Flow;
 use crate::query::BoundQuery;
 
@@ -95,7 +95,7 @@ impl Streaming {
     /// # Errors
     /// A kernel fails.
     pub fn finish(self) -> Result<Evaluated, EvalError> {
-        evaluate(&self.rest, &self.narrow, &self.held)
+        evaluate(&self.rest, Input { schema: &self.narrow, batches: &self.held }, &Run::unbounded())
     }
 
     fn is_done(&self) -> bool {
@@ -136,7 +136,8 @@ impl Streaming {
     /// Keeps the first `offset + limit` rows; equal ones stay in the table's order, before all that come later.
     fn prune(&mut self) -> Result<(), EvalError> {
         let first = self.rest.first_rows(self.window.end as u64);
-        let (_, batches) = evaluate(&first, &self.narrow, &self.held)?.into_parts();
+        let (_, batches) =
+            evaluate(&first, Input { schema: &self.narrow, batches: &self.held }, &Run::unbounded())?.into_parts();
         self.held_rows = batches.iter().map(RecordBatch::num_rows).sum();
         self.held_bytes = batches.iter().map(weight::batch_bytes).sum();
         self.kept_bytes = self.held_bytes;
@@ -158,6 +159,6 @@ impl BoundQuery {
 
     /// All columns of the first rows in this query's order.
     fn first_rows(&self, rows: u64) -> Self {
-        Self { select: None, limit: Some(rows), offset: 0, ..self.clone() }
+        Self { output: None, limit: Some(rows), offset: 0, ..self.clone() }
     }
 }

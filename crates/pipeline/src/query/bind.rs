@@ -3,7 +3,7 @@
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::bound::{BoundExpr, BoundOrder, BoundQuery};
+use super::bound::{BoundExpr, BoundOrder, BoundQuery, OutputColumn};
 use super::column::Column;
 use super::error::{QueryErrorKind, Result, did_you_mean, listed};
 use super::parse::{check_limit, too_many_conditions};
@@ -28,11 +28,14 @@ impl BoundQuery {
         };
         Ok(Self {
             schema: schema.clone(),
-            select: binder.select(query.select.as_deref())?,
             filter,
+            group: None,
+            having: None,
+            output: binder.select(query.select.as_deref())?,
             order: binder.order(&query.order)?,
             limit: query.limit,
             offset: query.offset,
+            cursor: None,
         })
     }
 }
@@ -56,7 +59,7 @@ impl Binder<'_> {
         found.map(|(at, field)| (at, &**field)).ok_or_else(|| unknown_column(self.schema, parameter, name))
     }
 
-    fn select(&self, names: Option<&[String]>) -> Result<Option<Vec<usize>>> {
+    fn select(&self, names: Option<&[String]>) -> Result<Option<Vec<OutputColumn>>> {
         let Some(names) = names else { return Ok(None) };
         let mut columns = Vec::with_capacity(names.len());
         for name in names {
@@ -69,7 +72,8 @@ impl Binder<'_> {
             columns.push(at);
         }
         let whole = columns.iter().copied().eq(0..self.schema.fields().len());
-        Ok((!whole).then_some(columns))
+        let plain = |column: usize| OutputColumn::plain(column, self.schema);
+        Ok((!whole).then(|| columns.into_iter().map(plain).collect()))
     }
 
     fn order(&self, keys: &[super::OrderBy]) -> Result<Vec<BoundOrder>> {

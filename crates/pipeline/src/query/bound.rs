@@ -1,21 +1,95 @@
 //! A query that is bound to a schema: columns are indexes, values are typed, and the whole is in normal form.
+//!
+//! It has two stages. The first filters the rows of the dataset and, if there is a [group](BoundGroup), makes one row of all
+//! rows of a group. The second works on what comes of the first, the *stage* rows: a condition on groups (`having`), the
+//! order, the window (cursor, offset, limit), and which columns are answered with, under which names and types.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, make_comparator};
 use arrow::compute::SortOptions;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// A query bound to a schema. Always in normal form: two spellings of one question are equal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BoundQuery {
     pub(crate) schema: SchemaRef,
-    pub(crate) select: Option<Vec<usize>>,
     pub(crate) filter: Option<BoundExpr>,
+    pub(crate) group: Option<BoundGroup>,
+    pub(crate) having: Option<BoundExpr>,
+    pub(crate) output: Option<Vec<OutputColumn>>,
     pub(crate) order: Vec<BoundOrder>,
     pub(crate) limit: Option<u64>,
     pub(crate) offset: u64,
+    pub(crate) cursor: Option<BoundCursor>,
+}
+
+/// A column of an answer or of a group's key: which one it is made of, its name, and the type that it is cast to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputColumn {
+    /// The column that it is made of.
+    pub column: usize,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The type that its values are cast to; a value that cannot be is an error.
+    pub cast: Option<DataType>,
+}
+
+/// How rows become groups. Without aggregates it is `distinct`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundGroup {
+    pub(crate) keys: Vec<OutputColumn>,
+    pub(crate) aggregates: Vec<BoundAggregate>,
+    pub(crate) schema: SchemaRef,
+}
+
+/// One value that is made of all rows of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundAggregate {
+    /// How it is made.
+    pub function: Aggregate,
+    /// Of which column; `None` for the number of rows.
+    pub column: Option<usize>,
+    /// The type that the column's values are cast to first.
+    pub cast: Option<DataType>,
+    /// Its name in the group's schema.
+    pub name: Arc<str>,
+    /// The type of the value.
+    pub data_type: DataType,
+}
+
+/// The functions that make one value of many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Aggregate {
+    /// How many rows; of a column, how many values that are not null.
+    Count,
+    /// How many values that differ, null not among them.
+    CountDistinct,
+    /// The sum.
+    Sum,
+    /// The mean.
+    Avg,
+    /// The least value.
+    Min,
+    /// The greatest value.
+    Max,
+    /// The middle value, or the mean of the two in the middle.
+    Median,
+}
+
+/// Where a page begins: at the stage rows that come at or after some keys under the order, the first `ties` of them left
+/// out, as they were given already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BoundCursor {
+    /// What stage rows at or after the keys fulfil; `None` for all.
+    pub(crate) from: Option<BoundExpr>,
+    /// The values of the order's columns in the last row given, as texts; `None` for null.
+    pub(crate) keys: Vec<Option<String>>,
+    /// How many rows that are equal to it under the order have been given.
+    pub(crate) ties: u64,
+    /// How many rows come before the page.
+    pub(crate) seen: u64,
 }
 
 /// A condition without negations: they have been pushed into the predicates, which three-valued logic allows.
@@ -85,6 +159,14 @@ pub enum PredicateOp {
     ILike,
     /// Does not match the pattern, whatever the letters' case.
     NotILike,
+    /// Has a part that the regular expression matches.
+    Match,
+    /// Has no part that the regular expression matches.
+    NotMatch,
+    /// As [`Match`](Self::Match), whatever the letters' case.
+    IMatch,
+    /// As [`NotMatch`](Self::NotMatch), whatever the letters' case.
+    NotIMatch,
     /// Null.
     IsNull,
     /// Not null.
@@ -117,6 +199,10 @@ impl PredicateOp {
             NotLike => Like,
             ILike => NotILike,
             NotILike => ILike,
+            Match => NotMatch,
+            NotMatch => Match,
+            IMatch => NotIMatch,
+            NotIMatch => IMatch,
             IsNull => IsNotNull,
             IsNotNull => IsNull,
             IsTrue => IsNotTrue,
@@ -139,7 +225,17 @@ pub struct BoundOrder {
 impl BoundQuery {
     /// The whole of a dataset.
     pub fn all(schema: SchemaRef) -> Self {
-        Self { schema, select: None, filter: None, order: Vec::new(), limit: None, offset: 0 }
+        Self {
+            schema,
+            filter: None,
+            group: None,
+            having: None,
+            output: None,
+            order: Vec::new(),
+            limit: None,
+            offset: 0,
+            cursor: None,
+        }
     }
 
     /// The schema that the query is bound to.
@@ -147,17 +243,32 @@ impl BoundQuery {
         &self.schema
     }
 
-    /// The columns of the answer, `None` for all in the schema's order.
-    pub fn select(&self) -> Option<&[usize]> {
-        self.select.as_deref()
-    }
-
-    /// What a row must fulfil.
+    /// What a row of the dataset must fulfil.
     pub fn filter(&self) -> Option<&BoundExpr> {
         self.filter.as_ref()
     }
 
-    /// How the answer is ordered.
+    /// How rows become groups; `None` if they stay rows.
+    pub fn group(&self) -> Option<&BoundGroup> {
+        self.group.as_ref()
+    }
+
+    /// What a group must fulfil: a condition on the stage schema.
+    pub fn having(&self) -> Option<&BoundExpr> {
+        self.having.as_ref()
+    }
+
+    /// The schema of the stage rows: the group's, or that of the dataset.
+    pub fn stage_schema(&self) -> &SchemaRef {
+        self.group.as_ref().map_or(&self.schema, |group| &group.schema)
+    }
+
+    /// The columns of the answer, made of those of the stage; `None` for all as they are.
+    pub fn output(&self) -> Option<&[OutputColumn]> {
+        self.output.as_deref()
+    }
+
+    /// How the answer is ordered, by columns of the stage.
     pub fn order(&self) -> &[BoundOrder] {
         &self.order
     }
@@ -167,9 +278,19 @@ impl BoundQuery {
         self.limit
     }
 
-    /// How many rows to skip first.
+    /// How many rows to skip first, those that the cursor says included.
     pub fn offset(&self) -> u64 {
-        self.offset
+        self.offset.saturating_add(self.cursor.as_ref().map_or(0, |cursor| cursor.ties))
+    }
+
+    /// Where the page begins.
+    pub fn cursor(&self) -> Option<&BoundCursor> {
+        self.cursor.as_ref()
+    }
+
+    /// How many rows come before the answer's first one.
+    pub fn rows_before(&self) -> u64 {
+        self.cursor.as_ref().map_or(self.offset, |cursor| cursor.seen)
     }
 
     /// The same query with at most `rows` rows.
@@ -179,32 +300,89 @@ impl BoundQuery {
         self
     }
 
-    /// The columns of the answer.
+    /// The stage columns that the answer is made of, in the answer's order.
     pub fn selected_columns(&self) -> Vec<usize> {
-        self.select.clone().unwrap_or_else(|| (0..self.schema.fields().len()).collect())
+        match &self.output {
+            None => (0..self.stage_schema().fields().len()).collect(),
+            Some(columns) => columns.iter().map(|column| column.column).collect(),
+        }
     }
 
     /// The schema of the answer.
     pub fn output_schema(&self) -> SchemaRef {
-        match &self.select {
-            None => self.schema.clone(),
-            Some(columns) => {
-                let fields: Vec<_> = columns.iter().map(|column| self.schema.fields()[*column].clone()).collect();
-                Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()))
-            }
+        let stage = self.stage_schema();
+        match &self.output {
+            None => stage.clone(),
+            Some(columns) => Arc::new(Schema::new_with_metadata(
+                columns.iter().map(|column| Arc::new(column.field(stage))).collect::<Vec<_>>(),
+                stage.metadata().clone(),
+            )),
         }
     }
 
-    /// The columns that the answer needs in any way, ascending.
+    /// The columns of the dataset that the answer needs in any way, ascending.
     pub fn needed_columns(&self) -> Vec<usize> {
-        let mut columns = self.selected_columns();
-        columns.extend(self.order.iter().map(|key| key.column));
+        let mut columns = Vec::new();
+        match &self.group {
+            Some(group) => {
+                columns.extend(group.keys.iter().map(|key| key.column));
+                columns.extend(group.aggregates.iter().filter_map(|aggregate| aggregate.column));
+            }
+            None => {
+                columns = self.selected_columns();
+                columns.extend(self.order.iter().map(|key| key.column));
+                if let Some(from) = self.cursor.as_ref().and_then(|cursor| cursor.from.as_ref()) {
+                    from.push_columns(&mut columns);
+                }
+            }
+        }
         if let Some(filter) = &self.filter {
             filter.push_columns(&mut columns);
         }
         columns.sort_unstable();
         columns.dedup();
         columns
+    }
+}
+
+impl OutputColumn {
+    /// The column as it stands in `schema`.
+    pub(crate) fn plain(column: usize, schema: &Schema) -> Self {
+        Self { column, name: schema.field(column).name().as_str().into(), cast: None }
+    }
+
+    /// The field of the column, made of one of `schema`.
+    pub(crate) fn field(&self, schema: &Schema) -> Field {
+        let field = schema.field(self.column);
+        let data_type = self.cast.as_ref().unwrap_or(field.data_type());
+        Field::new(&*self.name, data_type.clone(), field.is_nullable()).with_metadata(field.metadata().clone())
+    }
+}
+
+impl BoundGroup {
+    /// A group of rows of `schema`.
+    pub(crate) fn new(keys: Vec<OutputColumn>, aggregates: Vec<BoundAggregate>, schema: &Schema) -> Self {
+        let made = aggregates.iter().map(|aggregate| {
+            let counts = matches!(aggregate.function, Aggregate::Count | Aggregate::CountDistinct);
+            Field::new(&*aggregate.name, aggregate.data_type.clone(), !counts)
+        });
+        let fields: Vec<Field> = keys.iter().map(|key| key.field(schema)).chain(made).collect();
+        Self { keys, aggregates, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    /// What rows of a group have in common.
+    pub fn keys(&self) -> &[OutputColumn] {
+        &self.keys
+    }
+
+    /// What is made of each group.
+    pub fn aggregates(&self) -> &[BoundAggregate] {
+        &self.aggregates
+    }
+
+    /// The schema of the groups: the keys, then the aggregates.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
     }
 }
 

@@ -36,7 +36,7 @@ impl BoundQuery {
     pub fn to_query(&self) -> Query {
         let name = |column: usize| self.schema.field(column).name().clone();
         Query {
-            select: self.select.as_ref().map(|columns| columns.iter().map(|column| name(*column)).collect()),
+            select: self.output.as_ref().map(|columns| columns.iter().map(|column| name(column.column)).collect()),
             filter: self.filter.as_ref().map(|filter| filter.to_expr(&self.schema)),
             order: self
                 .order
@@ -166,6 +166,8 @@ impl Predicate {
             },
             Like | NotLike => (Test::Like(wildcards(one())), self.op == NotLike),
             ILike | NotILike => (Test::ILike(wildcards(one())), self.op == NotILike),
+            Match | NotMatch => (Test::Match(one()), self.op == NotMatch),
+            IMatch | NotIMatch => (Test::IMatch(one()), self.op == NotIMatch),
             IsNull => (Test::Is(Truth::Null), false),
             IsNotNull => (Test::Is(Truth::NotNull), false),
             IsTrue => (Test::Is(Truth::True), false),

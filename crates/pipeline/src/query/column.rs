@@ -48,6 +48,8 @@ impl Column<'_> {
             Test::In(items) => self.within(items),
             Test::Like(pattern) => self.like(PredicateOp::Like, "like", pattern),
             Test::ILike(pattern) => self.like(PredicateOp::ILike, "ilike", pattern),
+            Test::Match(pattern) => self.matching(PredicateOp::Match, "match", pattern),
+            Test::IMatch(pattern) => self.matching(PredicateOp::IMatch, "imatch", pattern),
         }
     }
 
@@ -146,6 +148,15 @@ impl Column<'_> {
     }
 
     fn like(&self, op: PredicateOp, operator: &str, pattern: &str) -> Result<BoundExpr> {
+        self.pattern(op, operator, pattern, with_percent(pattern))
+    }
+
+    fn matching(&self, op: PredicateOp, operator: &str, pattern: &str) -> Result<BoundExpr> {
+        self.pattern(op, operator, pattern, pattern.to_owned())
+    }
+
+    /// A test with a pattern, which is kept as `kept`.
+    fn pattern(&self, op: PredicateOp, operator: &str, pattern: &str, kept: String) -> Result<BoundExpr> {
         if value::kind(self.data_type) != Kind::Text {
             return Err(self.unsupported(operator, "patterns match texts only").with_hint(format!(
                 "write {}=eq.{}",
@@ -157,7 +168,7 @@ impl Column<'_> {
             let message = format!("a pattern of more than {} bytes", self.limits.max_pattern_bytes);
             return Err(QueryError::new(QueryErrorKind::TooComplex, self.name, pattern, message));
         }
-        let values = cast(&StringArray::from(vec![with_percent(pattern)]), self.data_type)
+        let values = cast(&StringArray::from(vec![kept]), self.data_type)
             .map_err(|_| self.unsupported(operator, "patterns match texts only"))?;
         Ok(self.test(op, values))
     }

@@ -35,7 +35,10 @@ mod value;
 
 use arrow::datatypes::SchemaRef;
 
-pub use bound::{BoundExpr, BoundOrder, BoundQuery, Predicate, PredicateOp};
+pub use bound::{
+    Aggregate, BoundAggregate, BoundCursor, BoundExpr, BoundGroup, BoundOrder, BoundQuery, OutputColumn, Predicate,
+    PredicateOp,
+};
 pub use error::{QueryError, QueryErrorKind, Result};
 
 /// A question about one dataset, as plain data: nothing in it has been compared with a schema yet.
@@ -99,6 +102,10 @@ pub enum Test {
     Like(String),
     /// `ilike`: as `like`, whatever the letters' case.
     ILike(String),
+    /// `match`: a part of the text matches the regular expression.
+    Match(String),
+    /// `imatch`: as `match`, whatever the letters' case.
+    IMatch(String),
     /// `in`: equal to one of the values.
     In(Vec<String>),
     /// `is`

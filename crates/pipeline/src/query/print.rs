@@ -120,6 +120,14 @@ fn push_condition(text: &mut String, negation: &str, Condition { column, test }:
             text.push_str("ilike.");
             push_value(text, pattern);
         }
+        Test::Match(pattern) => {
+            text.push_str("match.");
+            push_value(text, pattern);
+        }
+        Test::IMatch(pattern) => {
+            text.push_str("imatch.");
+            push_value(text, pattern);
+        }
         Test::In(values) => {
             text.push_str("in.(");
             join(text, values, |text, value| push_value(text, value));
