@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, make_comparator};
 use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use regex::Regex;
 
 /// A query bound to a schema. Always in normal form: two spellings of one question are equal.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +114,12 @@ pub struct Predicate {
     /// What it is compared with, never null, of the column's type or, for a dictionary, of its values' type: one value, for
     /// lists any number (ascending and distinct), for the tests of null and truth none.
     pub values: ArrayRef,
+    /// For [`Match`](PredicateOp::Match) and its like the pattern, compiled; it knows whether case matters. `None` for all
+    /// other tests.
+    pub regex: Option<Arc<Regex>>,
 }
 
+/// Two predicates with one pattern have one regular expression.
 impl PartialEq for Predicate {
     fn eq(&self, other: &Self) -> bool {
         self.column == other.column && self.op == other.op && same_values(&self.values, &other.values)

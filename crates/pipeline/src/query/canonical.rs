@@ -118,9 +118,13 @@ fn merge_lists(parts: Vec<BoundExpr>, all: bool) -> Vec<BoundExpr> {
     for (column, values) in lists {
         let arrays: Vec<&dyn Array> = values.iter().map(AsRef::as_ref).collect();
         match concat(&arrays).ok().and_then(|joined| ascending_distinct(&joined)) {
-            Some(values) => rest.push(BoundExpr::Test(Predicate { column, op: many, values }.normalised())),
+            Some(values) => {
+                rest.push(BoundExpr::Test(Predicate { column, op: many, values, regex: None }.normalised()))
+            }
             None => rest.extend(
-                values.into_iter().map(|values| BoundExpr::Test(Predicate { column, op: many, values }.normalised())),
+                values
+                    .into_iter()
+                    .map(|values| BoundExpr::Test(Predicate { column, op: many, values, regex: None }.normalised())),
             ),
         }
     }

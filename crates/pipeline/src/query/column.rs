@@ -25,7 +25,7 @@ use super::bound::{BoundExpr, Predicate, PredicateOp};
 use super::error::{QueryErrorKind, Result};
 use super::text::{as_double, is_float};
 use super::value::{self, Fit, Kind, Misfit};
-use super::{Comparison, Limits, QueryError, Test, Truth};
+use super::{Comparison, Limits, QueryError, Test, Truth, pattern};
 
 /// The column that a condition is about.
 pub(super) struct Column<'a> {
@@ -54,7 +54,7 @@ impl Column<'_> {
     }
 
     fn test(&self, op: PredicateOp, values: ArrayRef) -> BoundExpr {
-        BoundExpr::Test(Predicate { column: self.at, op, values })
+        BoundExpr::Test(Predicate { column: self.at, op, values, regex: None })
     }
 
     fn is(&self, truth: Truth) -> Result<BoundExpr> {
@@ -152,7 +152,14 @@ impl Column<'_> {
     }
 
     fn matching(&self, op: PredicateOp, operator: &str, pattern: &str) -> Result<BoundExpr> {
-        self.pattern(op, operator, pattern, pattern.to_owned())
+        match self.pattern(op, operator, pattern, pattern.to_owned())? {
+            BoundExpr::Test(test) => {
+                let regex = pattern::compiled(pattern, op == PredicateOp::IMatch);
+                let regex = regex.map_err(|problem| pattern::refused(self.name, pattern, &problem))?;
+                Ok(BoundExpr::Test(Predicate { regex: Some(Arc::new(regex)), ..test }))
+            }
+            other => Ok(other),
+        }
     }
 
     /// A test with a pattern, which is kept as `kept`.

@@ -44,6 +44,22 @@ pub enum QueryErrorKind {
     LimitTooLarge,
     /// Too deep, too many conditions, or too long a list.
     TooComplex,
+    /// A cast to a type that the language has no name for.
+    UnknownType,
+    /// A cast between two types that none works between.
+    UnsupportedCast,
+    /// A value that cannot be cast.
+    BadCast,
+    /// A regular expression that cannot be read, or is too large.
+    BadPattern,
+    /// A cursor that is damaged, or of another question.
+    BadCursor,
+    /// No aggregate function has this name.
+    UnknownAggregate,
+    /// The aggregate function does not work on the column's type.
+    UnsupportedAggregate,
+    /// A sum of whole numbers is beyond 64 bits.
+    SumOverflow,
 }
 
 impl QueryErrorKind {
@@ -60,6 +76,14 @@ impl QueryErrorKind {
             Self::DuplicateColumn => "duplicate_column",
             Self::LimitTooLarge => "limit_too_large",
             Self::TooComplex => "too_complex",
+            Self::UnknownType => "unknown_type",
+            Self::UnsupportedCast => "unsupported_cast",
+            Self::BadCast => "bad_cast",
+            Self::BadPattern => "bad_pattern",
+            Self::BadCursor => "bad_cursor",
+            Self::UnknownAggregate => "unknown_aggregate",
+            Self::UnsupportedAggregate => "unsupported_aggregate",
+            Self::SumOverflow => "sum_overflow",
         }
     }
 }

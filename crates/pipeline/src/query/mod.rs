@@ -29,6 +29,7 @@ mod number;
 mod operator;
 pub mod params;
 mod parse;
+mod pattern;
 mod print;
 mod text;
 mod value;
