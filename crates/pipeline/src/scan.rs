@@ -138,6 +138,7 @@ impl ResultSink {
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
             batches,
             fingerprint: state.fingerprint,
+            next: None,
             version,
         })
     }

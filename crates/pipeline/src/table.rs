@@ -1,5 +1,7 @@
 //! A dataset, or the result of a query, in memory.
 
+use std::sync::Arc;
+
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
@@ -24,6 +26,8 @@ pub struct Table {
     pub bytes: u64,
     /// The source's change token from before the scan.
     pub fingerprint: Fingerprint,
+    /// Where the next page of a result begins; `None` for a whole dataset and for a last page.
+    pub next: Option<Arc<str>>,
     /// Number of the load that made the table, given when it began; grows within one process, never 0.
     pub version: u64,
 }
@@ -102,6 +106,7 @@ impl TableBuilder {
             rows: self.rows,
             bytes: self.done_bytes,
             fingerprint,
+            next: None,
             version,
         })
     }
@@ -109,8 +114,6 @@ impl TableBuilder {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
 

@@ -1,7 +1,7 @@
 //! How tables and results are kept on disk: what is known of them, then an Arrow IPC stream.
 //!
 //! ```text
-//! version: u64 LE | fingerprint length: u8 | fingerprint | Arrow IPC stream (schema, batches)
+//! version: u64 LE | fingerprint length: u8 | fingerprint | cursor length: u32 LE | cursor | Arrow IPC stream (schema, batches)
 //! ```
 //!
 //! The stream is validated when it is read back, as everything is that comes from outside of the process.
@@ -17,7 +17,7 @@ use crate::eval;
 use crate::table::Table;
 
 /// Raised whenever what follows is written in another way.
-const LAYOUT: u64 = 0x7461_626c_6500_0001;
+const LAYOUT: u64 = 0x7461_626c_6500_0002;
 
 /// Writes and reads tables.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,9 @@ impl Persist<Arc<Table>> for TableFormat {
         let mut bytes = table.version.to_le_bytes().to_vec();
         bytes.push(u8::try_from(fingerprint.len())?);
         bytes.extend_from_slice(fingerprint);
+        let next = table.next.as_deref().unwrap_or_default();
+        bytes.extend_from_slice(&u32::try_from(next.len())?.to_le_bytes());
+        bytes.extend_from_slice(next.as_bytes());
         let mut writer = StreamWriter::try_new(bytes, &table.schema)?;
         for batch in &table.batches {
             writer.write(batch)?;
@@ -48,7 +51,10 @@ impl Persist<Arc<Table>> for TableFormat {
     fn decode(&self, bytes: Vec<u8>) -> Result<Arc<Table>, PersistError> {
         let (version, rest) = bytes.split_first_chunk::<8>().ok_or("no version")?;
         let (length, rest) = rest.split_first().ok_or("no fingerprint")?;
-        let (fingerprint, stream) = rest.split_at_checked(usize::from(*length)).ok_or("half a fingerprint")?;
+        let (fingerprint, rest) = rest.split_at_checked(usize::from(*length)).ok_or("half a fingerprint")?;
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or("no cursor")?;
+        let (next, stream) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("half a cursor")?;
+        let next = Some(std::str::from_utf8(next)?).filter(|next| !next.is_empty()).map(Arc::from);
         let reader = StreamReader::try_new(stream, None)?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<Vec<_>, _>>()?;
@@ -58,6 +64,7 @@ impl Persist<Arc<Table>> for TableFormat {
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
             batches,
             fingerprint: Fingerprint::new(fingerprint).ok_or("a fingerprint of more than 64 bytes")?,
+            next,
             version: u64::from_le_bytes(*version),
         }))
     }
@@ -77,6 +84,7 @@ mod tests {
             bytes: 0,
             batches,
             fingerprint: Fingerprint::new(b"v7").unwrap(),
+            next: Some("cursor".into()),
             version: 7,
         })
     }
@@ -86,7 +94,7 @@ mod tests {
         let written = table(batches);
         let read = TableFormat.decode(TableFormat.encode(&written).unwrap()).unwrap();
         assert_eq!((read.version, read.rows), (7, written.rows));
-        assert_eq!(read.fingerprint.as_bytes(), b"v7");
+        assert_eq!((read.fingerprint.as_bytes(), read.next.as_deref()), (&b"v7"[..], Some("cursor")));
         assert_eq!((&read.schema, &read.batches), (&written.schema, &written.batches));
     }
 
@@ -109,7 +117,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_table_are_refused() {
         let good = TableFormat.encode(&table(vec![batch()])).unwrap();
-        for cut in [0, 5, 8, 10, 11, good.len() / 2] {
+        for cut in [0, 5, 8, 10, 11, 13, 17, good.len() / 2] {
             assert!(TableFormat.decode(good[..cut].to_vec()).is_err(), "cut at {cut}");
         }
     }
