@@ -40,16 +40,17 @@ fn by_oracle(table: &Table, asked: &Asked) -> Vec<i64> {
 
 fn bind(asked: &Asked, schema: &SchemaRef) -> BoundQuery {
     let order = asked.order.iter().map(|key| OrderBy {
-        column: oracle::COLUMNS[key.column].0.to_owned(),
+        column: oracle::COLUMNS[key.column].0.into(),
         direction: if key.descending { Direction::Desc } else { Direction::Asc },
         nulls: key.nulls_first.map(|first| if first { Nulls::First } else { Nulls::Last }),
     });
     let query = Query {
-        select: asked.select.clone(),
+        select: asked.select.clone().map(|names| names.into_iter().map(Into::into).collect()),
         filter: asked.filter.as_ref().map(oracle::Asks::to_expr),
         order: order.collect(),
         limit: asked.limit,
         offset: asked.offset,
+        ..Query::default()
     };
     BoundQuery::bind(&query, schema, &Limits::default()).unwrap_or_else(|error| panic!("{error}: {query:?}"))
 }

@@ -10,7 +10,10 @@
 //! 5. The order says direction and placement of nulls for every key; a key that is repeated, or a column list that is the
 //!    whole schema in its order, is left out.
 //!
-//! The selected columns keep their order, as it is a part of the answer. No rule needs more than the schema, so two
+//! 6. An aggregate that `having` or `order` needs is the selected one, if there is one, and `having` and `order` call it by its
+//!    name in the answer; a cast to what a column is already is left out; so is an alias that is the name anyway.
+//!
+//! The selected columns keep their order, as it is a part of the answer, and so are their names. No rule needs more than the schema, so two
 //! queries with one form have the same answer on every table; two questions with different answers on some table never
 //! share a form, since binding the text gives the same bound query back.
 
@@ -20,10 +23,11 @@ use arrow::array::{Array, ArrayRef};
 use arrow::compute::concat;
 use arrow::datatypes::Schema;
 
-use super::bound::{BoundExpr, BoundQuery, Predicate, PredicateOp};
+use super::bound::{BoundExpr, BoundGroup, BoundQuery, OutputColumn, Predicate, PredicateOp};
+use super::cast::CastType;
 use super::column::ascending_distinct;
 use super::print::push_expr;
-use super::{Comparison, Direction, Expr, Nulls, OrderBy, Query, Test, Truth, text};
+use super::{Comparison, Direction, Expr, Nulls, Operand, OrderBy, Query, SelectItem, Test, Truth, cursor, text};
 
 impl BoundQuery {
     /// The canonical text: a percent-encoded query string that two spellings of one question share, and that parses to an
@@ -34,22 +38,84 @@ impl BoundQuery {
 
     /// The query with names and texts again, in normal form.
     pub fn to_query(&self) -> Query {
-        let name = |column: usize| self.schema.field(column).name().clone();
+        let question = self.to_question();
+        let cursor = self.cursor.as_ref().map(|cursor| cursor::token(cursor, cursor::fingerprint(&question, self)));
+        Query { limit: self.limit, offset: self.offset, cursor, ..question }
+    }
+
+    /// The query without limit, offset and cursor.
+    pub(super) fn to_question(&self) -> Query {
+        let name = |column: usize| Operand::Column(self.schema.field(column).name().clone());
+        let operand = |column: usize| self.operand(column);
         Query {
-            select: self.output.as_ref().map(|columns| columns.iter().map(|column| name(column.column)).collect()),
-            filter: self.filter.as_ref().map(|filter| filter.to_expr(&self.schema)),
+            select: self.to_select(),
+            distinct: self.group.as_ref().is_some_and(|group| group.aggregates.is_empty()),
+            filter: self.filter.as_ref().map(|filter| filter.to_expr(&name)),
+            having: self.having.as_ref().map(|having| having.to_expr(&operand)),
             order: self
                 .order
                 .iter()
                 .map(|key| OrderBy {
-                    column: name(key.column),
+                    column: self.operand(key.column),
                     direction: if key.options.descending { Direction::Desc } else { Direction::Asc },
                     nulls: Some(if key.options.nulls_first { Nulls::First } else { Nulls::Last }),
                 })
                 .collect(),
-            limit: self.limit,
-            offset: self.offset,
+            ..Query::default()
         }
+    }
+
+    /// A column of the stage by its name: in the answer, if it is there as it is, else as an expression.
+    fn operand(&self, column: usize) -> Operand {
+        let Some(group) = &self.group else { return Operand::Column(self.schema.field(column).name().clone()) };
+        let named = |output: &&OutputColumn| output.column == column && output.cast.is_none();
+        match (&self.output, column.checked_sub(group.keys.len())) {
+            (Some(output), _) if let Some(output) = output.iter().find(named) => output.name.as_ref().into(),
+            (Some(_), Some(at)) => Operand::Aggregate(group.aggregates[at].to_call(&self.schema)),
+            _ => group.schema.field(column).name().as_str().into(),
+        }
+    }
+
+    fn to_select(&self) -> Option<Vec<SelectItem>> {
+        let Some(group) = &self.group else {
+            let output = self.output.as_ref()?;
+            return Some(output.iter().map(|column| column.to_item(&self.schema)).collect());
+        };
+        let output: Vec<OutputColumn> = match &self.output {
+            Some(output) => output.clone(),
+            None => (0..group.schema.fields().len()).map(|at| OutputColumn::plain(at, &group.schema)).collect(),
+        };
+        let keys_are_all = group
+            .keys
+            .iter()
+            .cloned()
+            .eq((0..self.schema.fields().len()).map(|at| OutputColumn::plain(at, &self.schema)));
+        if keys_are_all
+            && output.iter().map(|column| column.column).eq(0..group.keys.len())
+            && output.iter().zip(&group.keys).all(|(column, key)| column.name == key.name && column.cast.is_none())
+        {
+            return None;
+        }
+        Some(output.iter().map(|column| self.grouped_item(group, column)).collect())
+    }
+
+    fn grouped_item(&self, group: &BoundGroup, output: &OutputColumn) -> SelectItem {
+        let Some(at) = output.column.checked_sub(group.keys.len()) else {
+            let key = &group.keys[output.column];
+            return OutputColumn { name: output.name.clone(), ..key.clone() }.to_item(&self.schema);
+        };
+        let call = group.aggregates[at].to_call(&self.schema);
+        let alias = (*output.name != *call.function.name()).then(|| output.name.to_string());
+        SelectItem::Aggregate { alias, call, cast: output.cast.as_ref().map(CastType::of) }
+    }
+}
+
+impl OutputColumn {
+    /// The item of a column of the dataset.
+    fn to_item(&self, schema: &Schema) -> SelectItem {
+        let column = schema.field(self.column).name().clone();
+        let alias = (*self.name != *column).then(|| self.name.to_string());
+        SelectItem::Column { alias, column, cast: self.cast.as_ref().map(CastType::of) }
     }
 }
 
@@ -64,12 +130,12 @@ impl BoundExpr {
     }
 
     /// The expression with names and texts again.
-    fn to_expr(&self, schema: &Schema) -> Expr {
-        let each = |items: &[Self]| items.iter().map(|item| item.to_expr(schema)).collect();
+    fn to_expr(&self, operand: &dyn Fn(usize) -> Operand) -> Expr {
+        let each = |items: &[Self]| items.iter().map(|item| item.to_expr(operand)).collect();
         match self {
             Self::And(items) => Expr::And(each(items)),
             Self::Or(items) => Expr::Or(each(items)),
-            Self::Test(predicate) => predicate.to_expr(schema),
+            Self::Test(predicate) => predicate.to_expr(operand(predicate.column)),
         }
     }
 }
@@ -83,11 +149,12 @@ fn joined(items: Vec<BoundExpr>, all: bool, schema: &Schema) -> BoundExpr {
         }
     }
     let parts = merge_lists(parts, all);
+    let name = |column: usize| Operand::Column(schema.field(column).name().clone());
     let mut texts: Vec<(String, BoundExpr)> = parts
         .into_iter()
         .map(|part| {
             let mut text = String::new();
-            push_expr(&mut text, &part.to_expr(schema));
+            push_expr(&mut text, &part.to_expr(&name));
             (text, part)
         })
         .collect();
@@ -142,9 +209,8 @@ impl Predicate {
         self
     }
 
-    fn to_expr(&self, schema: &Schema) -> Expr {
+    fn to_expr(&self, column: Operand) -> Expr {
         use PredicateOp::*;
-        let column = schema.field(self.column).name();
         let one = || text::text(&self.values, 0);
         let many = || {
             let mut texts: Vec<String> = (0..self.values.len()).map(|at| text::text(&self.values, at)).collect();
@@ -179,8 +245,7 @@ impl Predicate {
             IsFalse => (Test::Is(Truth::False), false),
             IsNotFalse => (Test::Is(Truth::False), true),
         };
-        let expr = Expr::compare(column, test);
-        if negated { Expr::Not(Box::new(expr)) } else { expr }
+        Expr::compare(column, test).negate_if(negated)
     }
 }
 

@@ -21,11 +21,12 @@ use arrow::array::{
 use arrow::compute::{SortOptions, cast, concat, sort, take};
 use arrow::datatypes::DataType;
 
+use super::bind::Budget;
 use super::bound::{BoundExpr, Predicate, PredicateOp};
 use super::error::{QueryErrorKind, Result};
 use super::text::{as_double, is_float};
 use super::value::{self, Fit, Kind, Misfit};
-use super::{Comparison, Limits, QueryError, Test, Truth, pattern};
+use super::{Comparison, Limits, Quantifier, QueryError, Single, Test, Truth, pattern};
 
 /// The column that a condition is about.
 pub(super) struct Column<'a> {
@@ -41,16 +42,54 @@ pub(super) struct Column<'a> {
 
 impl Column<'_> {
     /// The test, bound.
-    pub(super) fn bind(&self, test: &Test) -> Result<BoundExpr> {
+    pub(super) fn bind(&self, test: &Test, budget: &mut Budget) -> Result<BoundExpr> {
         match test {
             Test::Is(truth) => self.is(*truth),
             Test::Compare(comparison, text) => self.compare(*comparison, text),
             Test::In(items) => self.within(items),
             Test::Like(pattern) => self.like(PredicateOp::Like, "like", pattern),
             Test::ILike(pattern) => self.like(PredicateOp::ILike, "ilike", pattern),
-            Test::Match(pattern) => self.matching(PredicateOp::Match, "match", pattern),
-            Test::IMatch(pattern) => self.matching(PredicateOp::IMatch, "imatch", pattern),
+            Test::Match(pattern) => self.matching(PredicateOp::Match, "match", pattern, budget),
+            Test::IMatch(pattern) => self.matching(PredicateOp::IMatch, "imatch", pattern, budget),
+            Test::IsDistinct(text) => {
+                let differs = self.compare(Comparison::NotEq, text)?;
+                Ok(BoundExpr::Or(vec![differs, self.is(Truth::Null)?]))
+            }
+            Test::Each(quantifier, single, values) => self.each(*quantifier, *single, values, budget),
         }
+    }
+
+    /// The operator with one of the values, or with each.
+    fn each(
+        &self,
+        quantifier: Quantifier,
+        single: Single,
+        values: &[String],
+        budget: &mut Budget,
+    ) -> Result<BoundExpr> {
+        let any = quantifier == Quantifier::Any;
+        if any && single == Single::Compare(Comparison::Eq) {
+            return self.within(values);
+        }
+        match single {
+            Single::Compare(_) => self.check_comparable(single.name())?,
+            pattern => self.check_text(pattern.name())?,
+        }
+        let mut parts = Vec::with_capacity(values.len());
+        for value in values {
+            if !parts.is_empty() {
+                budget.take_condition(self.name, self.limits)?;
+            }
+            parts.push(self.bind(&single.with(value.clone()), budget)?);
+        }
+        Ok(match (parts.len(), any) {
+            // One of none is false, and each of none is true, null or not.
+            (0, true) => self.test(PredicateOp::In, new_empty_array(self.data_type)),
+            (0, false) => self.test(PredicateOp::NotIn, new_empty_array(self.data_type)),
+            (1, _) => parts.remove(0),
+            (_, true) => BoundExpr::Or(parts),
+            (_, false) => BoundExpr::And(parts),
+        })
     }
 
     fn test(&self, op: PredicateOp, values: ArrayRef) -> BoundExpr {
@@ -151,9 +190,10 @@ impl Column<'_> {
         self.pattern(op, operator, pattern, with_percent(pattern))
     }
 
-    fn matching(&self, op: PredicateOp, operator: &str, pattern: &str) -> Result<BoundExpr> {
+    fn matching(&self, op: PredicateOp, operator: &str, pattern: &str, budget: &mut Budget) -> Result<BoundExpr> {
         match self.pattern(op, operator, pattern, pattern.to_owned())? {
             BoundExpr::Test(test) => {
+                budget.take_regex(self.name, pattern)?;
                 let regex = pattern::compiled(pattern, op == PredicateOp::IMatch);
                 let regex = regex.map_err(|problem| pattern::refused(self.name, pattern, &problem))?;
                 Ok(BoundExpr::Test(Predicate { regex: Some(Arc::new(regex)), ..test }))
@@ -164,6 +204,18 @@ impl Column<'_> {
 
     /// A test with a pattern, which is kept as `kept`.
     fn pattern(&self, op: PredicateOp, operator: &str, pattern: &str, kept: String) -> Result<BoundExpr> {
+        self.check_text(operator)?;
+        if pattern.len() > self.limits.max_pattern_bytes {
+            let message = format!("a pattern of more than {} bytes", self.limits.max_pattern_bytes);
+            return Err(QueryError::new(QueryErrorKind::TooComplex, self.name, pattern, message)
+                .with_hint("write a shorter pattern, or several conditions"));
+        }
+        let values = cast(&StringArray::from(vec![kept]), self.data_type)
+            .map_err(|_| self.unsupported(operator, "patterns match texts only"))?;
+        Ok(self.test(op, values))
+    }
+
+    fn check_text(&self, operator: &str) -> Result<()> {
         if value::kind(self.data_type) != Kind::Text {
             return Err(self.unsupported(operator, "patterns match texts only").with_hint(format!(
                 "write {}=eq.{}",
@@ -171,13 +223,7 @@ impl Column<'_> {
                 hint_value(self.data_type)
             )));
         }
-        if pattern.len() > self.limits.max_pattern_bytes {
-            let message = format!("a pattern of more than {} bytes", self.limits.max_pattern_bytes);
-            return Err(QueryError::new(QueryErrorKind::TooComplex, self.name, pattern, message));
-        }
-        let values = cast(&StringArray::from(vec![kept]), self.data_type)
-            .map_err(|_| self.unsupported(operator, "patterns match texts only"))?;
-        Ok(self.test(op, values))
+        Ok(())
     }
 
     fn check_comparable(&self, operator: &str) -> Result<()> {
@@ -233,7 +279,7 @@ fn is_nan(value: &ArrayRef) -> bool {
 }
 
 /// The lower and the greater of the two bit patterns of a zero or a NaN.
-fn both_spellings(value: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
+pub(super) fn both_spellings(value: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
     let double = as_double(value, 0)?;
     if double != 0.0 && !double.is_nan() {
         return None;

@@ -3,18 +3,22 @@
 //! ```text
 //! tree   = ["not."] ("and" | "or") "(" item *("," item) ")"
 //! item   = tree | name "." ["not."] test
-//! test   = "in." list | operator "." value
+//! test   = "in." list | operator ("(any)." | "(all).") array | operator "." value
 //! list   = "(" [value *("," value)] ")"
-//! value  = quoted | any text without "," and ")"
+//! value  = quoted | "{" any text without braces "}" | any text without "," and ")"
 //! name   = quoted | any text without the character that ends it
 //! quoted = DQUOTE *(character | "\" character) DQUOTE
 //! ```
-//! Spaces before an item, a name or a value are skipped.
+//! Spaces before an item, a name or a value are skipped, and spaces behind a name. A tree of conditions on groups (`having`)
+//! may have an aggregate where others have a name.
 
+use super::aggregate::AggregateCall;
+use super::cast::CastType;
 use super::error::{QueryErrorKind, Result, cut};
-use super::operator::{is_operator, single, unknown_operator};
+use super::operator::{Operator, unknown_operator};
 use super::parse::too_many_conditions;
-use super::{Expr, Limits, QueryError, Test};
+use super::select::{Expression, expression};
+use super::{Expr, Limits, Operand, QueryError, Test, array};
 
 /// Reads the text of one parameter from its beginning.
 pub(super) struct Reader<'a> {
@@ -23,12 +27,26 @@ pub(super) struct Reader<'a> {
     rest: &'a str,
     limits: &'a Limits,
     conditions: usize,
+    aggregates: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A reader of the value `text` of `parameter`.
     pub(super) fn new(parameter: &'a str, text: &'a str, limits: &'a Limits) -> Self {
-        Self { parameter, text, rest: text, limits, conditions: 0 }
+        Self { parameter, text, rest: text, limits, conditions: 0, aggregates: false }
+    }
+
+    /// The same for conditions that may be about aggregates.
+    pub(super) fn with_aggregates(self) -> Self {
+        Self { aggregates: true, ..self }
+    }
+
+    /// A tree in parentheses, all of whose parts hold, or a single item.
+    pub(super) fn condition(&mut self) -> Result<Expr> {
+        self.skip_spaces();
+        let expr = if self.comes("(") { self.branch(false, 1)? } else { self.item(0)? };
+        self.end()?;
+        Ok(expr)
     }
 
     /// The tree of a parameter whose name is its head: `and`, `or`, `not.and`, `not.or`.
@@ -39,7 +57,7 @@ impl<'a> Reader<'a> {
         };
         let expr = self.branch(head == "or", 1)?;
         self.end()?;
-        Ok(negate_if(negated, expr))
+        Ok(expr.negate_if(negated))
     }
 
     /// `(item,item)`, joined by or, or by and; a single item is itself.
@@ -71,52 +89,92 @@ impl<'a> Reader<'a> {
         {
             if self.rest.starts_with(head) {
                 self.rest = &self.rest[head.len() - 1..];
-                return Ok(negate_if(negated, self.branch(any, depth + 1)?));
+                return Ok(self.branch(any, depth + 1)?.negate_if(negated));
             }
         }
         self.conditions += 1;
         if self.conditions > self.limits.max_conditions {
             return Err(too_many_conditions(self.parameter, self.text, self.limits));
         }
-        let (column, quoted) = self.name(".,)")?;
-        if column.is_empty() && !quoted {
-            return Err(self.bad("a condition is missing"));
-        }
-        if !self.take_exactly('.') {
-            let word = cut(&column);
+        let operand = self.operand()?;
+        if !self.take_text(".") {
+            let word = cut(&operand.text());
             return Err(self.bad(&format!("'{word}' is not a condition")).with_hint("write column.operator.value"));
         }
-        let negated = self.rest.starts_with("not.");
-        if negated {
-            self.rest = &self.rest["not.".len()..];
-        }
-        let test = self.test(&column)?;
-        Ok(negate_if(negated, Expr::compare(column, test)))
+        let negated = self.take_text("not.");
+        let test = self.test(&operand)?;
+        Ok(Expr::compare(operand, test).negate_if(negated))
     }
 
-    fn test(&mut self, column: &str) -> Result<Test> {
-        let end = self.rest.find(['.', ',', ')']).unwrap_or(self.rest.len());
-        let (operator, after) = self.rest.split_at(end);
-        if !is_operator(operator) {
-            let fragment = format!("{column}.{operator}");
-            if after.starts_with('.') {
-                return Err(unknown_operator(self.parameter, &fragment, operator));
-            }
-            let message = format!("'{}' has no operator", cut(column));
-            return Err(QueryError::new(QueryErrorKind::MissingOperator, self.parameter, &fragment, message)
-                .with_hint(format!("write {column}.eq.{operator}")));
+    /// What a condition is about.
+    fn operand(&mut self) -> Result<Operand> {
+        let (name, quoted) = self.name(if self.aggregates { ".,():" } else { ".,)" })?;
+        if name.is_empty() && !quoted {
+            return Err(self.bad("a condition is missing"));
         }
+        if !self.aggregates {
+            return Ok(Operand::Column(name));
+        }
+        match expression(self, name, quoted)? {
+            Expression::Call(call) => Ok(Operand::Aggregate(call)),
+            Expression::Column(name, None) => Ok(Operand::Column(name)),
+            Expression::Column(..) => {
+                Err(self.bad("a cast stands before an aggregate here, as in a::int8.sum().gte.1"))
+            }
+        }
+    }
+
+    fn test(&mut self, operand: &Operand) -> Result<Test> {
+        let (word, after) = self.word();
+        let column = operand.text();
+        let Some(operator) = Operator::read(word) else {
+            let fragment = format!("{}.{word}", cut(&column));
+            if after.starts_with('.') || word.ends_with(')') {
+                return Err(unknown_operator(self.parameter, &fragment, word));
+            }
+            let message = format!("'{}' has no operator", cut(&column));
+            return Err(QueryError::new(QueryErrorKind::MissingOperator, self.parameter, &fragment, message)
+                .with_hint(format!("write {}.eq.{}", cut(&column), cut(word))));
+        };
         self.rest = after;
-        if !self.take_exactly('.') {
-            return Err(self.bad(&format!("operator '{operator}' has no value")));
+        if !self.take_text(".") {
+            return Err(self.bad(&format!("operator '{word}' has no value")));
         }
         match operator {
-            "in" => self.list().map(Test::In),
-            _ => {
+            Operator::In => self.list().map(Test::In),
+            Operator::Each(quantifier, single) => Ok(Test::Each(quantifier, single, self.array()?)),
+            operator => {
                 let value = self.value()?;
-                single(column, operator, value)
+                operator.with(&column, value)
             }
         }
+    }
+
+    /// The operator's word, its modifier included, and what comes behind it.
+    fn word(&self) -> (&'a str, &'a str) {
+        let mut end = self.rest.find(['.', ',', '(', ')']).unwrap_or(self.rest.len());
+        if self.rest[end..].starts_with('(') {
+            let inner = self.rest[end..].find(['.', ',', ')']).unwrap_or(self.rest.len() - end);
+            end += inner + usize::from(self.rest[end + inner..].starts_with(')'));
+        }
+        self.rest.split_at(end)
+    }
+
+    /// `{a,b}`, in double quotes or not.
+    pub(super) fn array(&mut self) -> Result<Vec<String>> {
+        self.skip_spaces();
+        let advised = |error: QueryError| error.with_hint(r#"write eq(any).{a,b,"c, d"}"#);
+        if self.comes("\"") {
+            let text = self.quoted()?;
+            return match array::read(&text) {
+                Ok((items, "")) => Ok(items),
+                Ok(_) => Err(advised(self.bad("text behind the closing brace"))),
+                Err(problem) => Err(advised(self.bad(problem))),
+            };
+        }
+        let (items, rest) = array::read(self.rest).map_err(|problem| advised(self.bad(problem)))?;
+        self.rest = rest;
+        Ok(items)
     }
 
     /// `(a,"b, c",d)`; `()` is the empty list.
@@ -133,7 +191,7 @@ impl<'a> Reader<'a> {
             return Ok(items);
         }
         loop {
-            items.push(self.value()?);
+            items.push(self.element()?);
             if self.take(')') {
                 return Ok(items);
             }
@@ -143,12 +201,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// One value of a list or a tree: quoted, or all up to a comma or a closing parenthesis.
+    /// One value of a tree: as an element of a list, or something in braces, which commas do not end.
     fn value(&mut self) -> Result<String> {
+        self.skip_spaces();
+        let braced = self.rest.strip_prefix('{').and_then(|inner| {
+            let end = inner.find(['{', '}'])?;
+            inner[end..].starts_with('}').then_some(end + 2)
+        });
+        match braced {
+            Some(end) if is_end(&self.rest[end..], ",)") => {
+                let (value, rest) = self.rest.split_at(end);
+                self.rest = rest;
+                Ok(value.to_owned())
+            }
+            _ => self.element(),
+        }
+    }
+
+    /// One value of a list: quoted, or all up to a comma or a closing parenthesis.
+    fn element(&mut self) -> Result<String> {
         self.skip_spaces();
         if self.rest.starts_with('"') {
             let value = self.quoted()?;
-            if !self.rest.trim_start_matches(' ').starts_with([',', ')']) {
+            if !self.at_end_or(",)") {
                 return Err(self.bad("text after the closing quote").with_hint(r#"write " inside of quotes as \""#));
             }
             return Ok(value);
@@ -168,7 +243,47 @@ impl<'a> Reader<'a> {
         let end = self.rest.find(|c| ends.contains(c)).unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
         self.rest = rest;
-        Ok((name.to_owned(), false))
+        Ok((name.trim_end_matches(' ').to_owned(), false))
+    }
+
+    /// The function in `.function()`, if that comes next.
+    pub(super) fn function(&mut self) -> Option<String> {
+        let behind = self.rest.strip_prefix('.')?;
+        let end = behind.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))?;
+        let (function, rest) = behind.split_at(end);
+        self.rest = rest.strip_prefix("()")?;
+        Some(function.to_owned())
+    }
+
+    /// An aggregate whose parts have been read.
+    pub(super) fn call(&self, function: &str, column: Option<String>, cast: Option<CastType>) -> Result<AggregateCall> {
+        AggregateCall::named(function, column, cast, self.parameter, self.text)
+    }
+
+    /// Whether `text` comes next.
+    pub(super) fn comes(&self, text: &str) -> bool {
+        self.rest.starts_with(text)
+    }
+
+    /// Whether one of the characters `ends` comes next, spaces aside, or nothing does.
+    pub(super) fn at_end_or(&self, ends: &str) -> bool {
+        is_end(self.rest, ends)
+    }
+
+    /// Takes `text` if it comes next.
+    pub(super) fn take_text(&mut self, text: &str) -> bool {
+        match self.rest.strip_prefix(text) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// An error about the text.
+    pub(super) fn error(&self, kind: QueryErrorKind, message: &str) -> QueryError {
+        QueryError::new(kind, self.parameter, self.text, message)
     }
 
     fn quoted(&mut self) -> Result<String> {
@@ -201,16 +316,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_exactly(&mut self, wanted: char) -> bool {
-        match self.rest.strip_prefix(wanted) {
-            Some(rest) => {
-                self.rest = rest;
-                true
-            }
-            None => false,
-        }
-    }
-
     fn skip_spaces(&mut self) {
         self.rest = self.rest.trim_start_matches(' ');
     }
@@ -235,16 +340,18 @@ impl<'a> Reader<'a> {
     }
 
     fn bad(&self, message: &str) -> QueryError {
-        let error = QueryError::new(QueryErrorKind::BadSyntax, self.parameter, self.text, message);
+        let error = self.error(QueryErrorKind::BadSyntax, message);
         match self.parameter {
             "and" | "or" | "not.and" | "not.or" => {
                 error.with_hint(format!("write {}=(a.gte.1,or(b.eq.2,c.is.null))", self.parameter))
             }
+            _ if self.aggregates => error.with_hint("write having=(total.gte.100,count().gt.5)"),
             _ => error,
         }
     }
 }
 
-fn negate_if(negated: bool, expr: Expr) -> Expr {
-    if negated { Expr::Not(Box::new(expr)) } else { expr }
+/// Whether `rest` begins with one of the characters `ends`, spaces aside, or is empty.
+fn is_end(rest: &str, ends: &str) -> bool {
+    rest.trim_start_matches(' ').chars().next().is_none_or(|c| ends.contains(c))
 }

@@ -18,162 +18,46 @@
 //! assert_eq!(one.canonical(), two.canonical());
 //! ```
 
+mod aggregate;
+mod array;
 mod bind;
 mod bound;
 mod canonical;
+mod cast;
 mod column;
+mod cursor;
 pub mod dashboard;
+mod datasette;
 mod error;
 mod logic;
 mod number;
 mod operator;
+mod order;
 pub mod params;
 mod parse;
 mod pattern;
+mod position;
 mod print;
+mod select;
+mod stage;
 mod text;
+mod untyped;
 mod value;
 
 use arrow::datatypes::SchemaRef;
 
+pub use aggregate::{AggregateCall, aggregates_of};
 pub use bound::{
     Aggregate, BoundAggregate, BoundCursor, BoundExpr, BoundGroup, BoundOrder, BoundQuery, OutputColumn, Predicate,
     PredicateOp,
 };
+pub use cast::CastType;
 pub use error::{QueryError, QueryErrorKind, Result};
-
-/// A question about one dataset, as plain data: nothing in it has been compared with a schema yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Query {
-    /// The columns of the answer, in this order; `None` for all.
-    pub select: Option<Vec<String>>,
-    /// What a row must fulfil.
-    pub filter: Option<Expr>,
-    /// How the answer is ordered; rows that compare equal keep the table's order.
-    pub order: Vec<OrderBy>,
-    /// The most rows to answer with.
-    pub limit: Option<u64>,
-    /// How many rows to skip first.
-    pub offset: u64,
-}
-
-/// A condition on a row: a tree over comparisons, with SQL's three-valued logic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expr {
-    /// All hold.
-    And(Vec<Expr>),
-    /// One holds at least.
-    Or(Vec<Expr>),
-    /// It does not hold (and is not unknown).
-    Not(Box<Expr>),
-    /// One column is tested.
-    Compare(Condition),
-}
-
-impl Expr {
-    /// All of the expressions; the expression itself if there is but one, `None` if there is none.
-    pub fn all(mut exprs: Vec<Self>) -> Option<Self> {
-        match exprs.len() {
-            0 | 1 => exprs.pop(),
-            _ => Some(Self::And(exprs)),
-        }
-    }
-
-    /// A test of one column.
-    pub fn compare(column: impl Into<String>, test: Test) -> Self {
-        Self::Compare(Condition { column: column.into(), test })
-    }
-}
-
-/// A test of one column.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
-    /// The column's name.
-    pub column: String,
-    /// What is asked of it.
-    pub test: Test,
-}
-
-/// What is asked of a column. Values are texts; the column's type says how they are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Test {
-    /// `eq`, `neq`, `gt`, `gte`, `lt`, `lte`
-    Compare(Comparison, String),
-    /// `like`: `%` or `*` stands for any text, `_` for any character, `\` before one of them for itself.
-    Like(String),
-    /// `ilike`: as `like`, whatever the letters' case.
-    ILike(String),
-    /// `match`: a part of the text matches the regular expression.
-    Match(String),
-    /// `imatch`: as `match`, whatever the letters' case.
-    IMatch(String),
-    /// `in`: equal to one of the values.
-    In(Vec<String>),
-    /// `is`
-    Is(Truth),
-}
-
-/// The operators that compare with one value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Comparison {
-    /// Equal.
-    Eq,
-    /// Not equal.
-    NotEq,
-    /// Greater.
-    Gt,
-    /// Greater or equal.
-    GtEq,
-    /// Less.
-    Lt,
-    /// Less or equal.
-    LtEq,
-}
-
-/// What `is` asks; it is always answered with true or false.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Truth {
-    /// The value is null.
-    Null,
-    /// The value is not null.
-    NotNull,
-    /// The boolean is true.
-    True,
-    /// The boolean is false.
-    False,
-    /// The boolean is null.
-    Unknown,
-}
-
-/// One column to order by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderBy {
-    /// The column's name.
-    pub column: String,
-    /// Which end comes first.
-    pub direction: Direction,
-    /// Where nulls go; `None` for PostgreSQL's habit: last when ascending, first when descending.
-    pub nulls: Option<Nulls>,
-}
-
-/// Which end comes first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The least value first.
-    #[default]
-    Asc,
-    /// The greatest value first.
-    Desc,
-}
-
-/// Where nulls go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Nulls {
-    /// Before all values.
-    First,
-    /// After all values.
-    Last,
-}
+pub use operator::operators_of;
+pub use select::SelectItem;
+pub use untyped::{
+    Comparison, Condition, Direction, Expr, Nulls, Operand, OrderBy, Quantifier, Query, Single, Test, Truth,
+};
 
 /// What a reader of queries keeps to: bounds, and names that are not columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,7 +70,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { limits: Limits::default(), reserved: vec!["format".into(), "strict".into()] }
+        Self { limits: Limits::default(), reserved: ["format", "raw", "explain"].map(str::to_owned).into() }
     }
 }
 
@@ -222,7 +106,7 @@ impl Default for Limits {
 /// # Errors
 /// A [`QueryError`] that names the parameter and says what is wrong with it.
 pub fn parse(raw: &str, schema: &SchemaRef, rules: &Rules) -> Result<BoundQuery> {
-    BoundQuery::bind(&Query::from_params(raw, rules)?, schema, &rules.limits)
+    parse_pairs(params::decode(raw)?, schema, rules)
 }
 
 /// Reads decoded parameters and binds them to a schema.
@@ -238,7 +122,7 @@ where
     N: AsRef<str>,
     V: AsRef<str>,
 {
-    let query = Query::from_pairs(pairs, rules).map_err(|error| meant(error, schema, rules))?;
+    let query = Query::from_pairs_about(pairs, Some(schema), rules).map_err(|error| meant(error, schema, rules))?;
     BoundQuery::bind(&query, schema, &rules.limits)
 }
 
@@ -247,8 +131,11 @@ fn meant(error: QueryError, schema: &SchemaRef, rules: &Rules) -> QueryError {
     if error.kind() != QueryErrorKind::MissingOperator || schema.field_with_name(error.parameter()).is_ok() {
         return error;
     }
-    let others = ["select", "order", "limit", "offset", "and", "or"].into_iter();
+    let others = ["select", "distinct", "having", "order", "limit", "offset", "cursor", "and", "or"].into_iter();
     let others = others.chain(rules.reserved.iter().map(String::as_str));
+    if others.clone().any(|other| other == error.parameter()) {
+        return error;
+    }
     let columns = schema.fields().iter().map(|field| field.name().as_str());
     match crate::error::closest(error.parameter(), others.chain(columns)) {
         Some(close) => {

@@ -1,26 +1,83 @@
 //! The operators: their names, what each takes, and what is said where one should stand and none does.
 
+use arrow::datatypes::DataType;
+
 use super::error::{QueryErrorKind, did_you_mean};
-use super::{Comparison, QueryError, Result, Test, Truth};
+use super::value::{self, Kind};
+use super::{Comparison, Quantifier, QueryError, Result, Single, Test, Truth};
 
 /// The operators, in the order in which messages list them.
-const OPERATORS: [&str; 10] = ["eq", "neq", "gt", "gte", "lt", "lte", "in", "is", "like", "ilike"];
+const OPERATORS: [&str; 13] =
+    ["eq", "neq", "gt", "gte", "lt", "lte", "in", "is", "isdistinct", "like", "ilike", "match", "imatch"];
 
-/// The test of an operator that takes one value.
-pub(super) fn single(parameter: &str, operator: &str, value: String) -> Result<Test> {
-    let comparison = match operator {
-        "eq" => Comparison::Eq,
-        "neq" => Comparison::NotEq,
-        "gt" => Comparison::Gt,
-        "gte" => Comparison::GtEq,
-        "lt" => Comparison::Lt,
-        "lte" => Comparison::LtEq,
-        "like" => return Ok(Test::Like(value)),
-        "ilike" => return Ok(Test::ILike(value)),
-        "is" => return truth(parameter, &value).map(Test::Is),
-        other => return Err(unknown_operator(parameter, &value, other)),
-    };
-    Ok(Test::Compare(comparison, value))
+/// An operator as it is written before a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    /// One value.
+    Single(Single),
+    /// Several values in braces.
+    Each(Quantifier, Single),
+    /// A list in parentheses.
+    In,
+    /// A word.
+    Is,
+    /// One value, or none.
+    IsDistinct,
+}
+
+impl Operator {
+    /// The operator of a word; `None` if it is none.
+    pub(super) fn read(word: &str) -> Option<Self> {
+        let (name, quantifier) = match (word.strip_suffix("(any)"), word.strip_suffix("(all)")) {
+            (Some(name), _) => (name, Some(Quantifier::Any)),
+            (_, Some(name)) => (name, Some(Quantifier::All)),
+            _ => (word, None),
+        };
+        let single = match name {
+            "eq" => Single::Compare(Comparison::Eq),
+            "neq" => Single::Compare(Comparison::NotEq),
+            "gt" => Single::Compare(Comparison::Gt),
+            "gte" => Single::Compare(Comparison::GtEq),
+            "lt" => Single::Compare(Comparison::Lt),
+            "lte" => Single::Compare(Comparison::LtEq),
+            "like" => Single::Like,
+            "ilike" => Single::ILike,
+            "match" => Single::Match,
+            "imatch" => Single::IMatch,
+            "in" if quantifier.is_none() => return Some(Self::In),
+            "is" if quantifier.is_none() => return Some(Self::Is),
+            "isdistinct" if quantifier.is_none() => return Some(Self::IsDistinct),
+            _ => return None,
+        };
+        match quantifier {
+            None => Some(Self::Single(single)),
+            // Different from one of several values is what nearly everything is.
+            Some(_) if single == Single::Compare(Comparison::NotEq) => None,
+            Some(quantifier) => Some(Self::Each(quantifier, single)),
+        }
+    }
+
+    /// The test with the one value that the operator takes.
+    pub(super) fn with(self, parameter: &str, value: String) -> Result<Test> {
+        match self {
+            Self::Single(single) => Ok(single.with(value)),
+            Self::Is => truth(parameter, &value).map(Test::Is),
+            Self::IsDistinct => Ok(Test::IsDistinct(value)),
+            Self::In | Self::Each(..) => {
+                let message = "the operator takes a list";
+                Err(QueryError::new(QueryErrorKind::BadSyntax, parameter, &value, message).with_hint("write in.(a,b)"))
+            }
+        }
+    }
+}
+
+/// The names of the operators that work on columns of a type.
+pub fn operators_of(data_type: &DataType) -> &'static [&'static str] {
+    match value::kind(value::value_type(data_type)) {
+        Kind::Text => &OPERATORS,
+        Kind::Opaque => &["is"],
+        Kind::Whole | Kind::Ordered | Kind::Bool | Kind::Binary => &OPERATORS[..9],
+    }
 }
 
 fn truth(parameter: &str, value: &str) -> Result<Truth> {
@@ -36,11 +93,6 @@ fn truth(parameter: &str, value: &str) -> Result<Truth> {
                 .with_hint(format!("to compare with a value, write {parameter}=eq.{}", super::error::cut(value))));
         }
     })
-}
-
-/// Whether `operator` is one of the language.
-pub(super) fn is_operator(operator: &str) -> bool {
-    OPERATORS.contains(&operator)
 }
 
 /// The error of a word that stands where an operator should.
@@ -71,7 +123,7 @@ pub(super) fn no_operator(column: &str, whole: &str, rest: &str) -> QueryError {
 }
 
 /// Words that other tools, or PostgREST itself, know as operators.
-const FOREIGN: [(&str, &str); 27] = [
+const FOREIGN: [(&str, &str); 24] = [
     ("ge", "gte"),
     ("le", "lte"),
     ("ne", "neq"),
@@ -85,9 +137,6 @@ const FOREIGN: [(&str, &str); 27] = [
     ("startswith", "like"),
     ("endswith", "like"),
     ("between", "gte"),
-    ("match", "like"),
-    ("imatch", "ilike"),
-    ("isdistinct", "neq"),
     ("fts", "ilike"),
     ("plfts", "ilike"),
     ("phfts", "ilike"),
@@ -103,10 +152,18 @@ const FOREIGN: [(&str, &str); 27] = [
 
 fn is_like_an_operator(word: &str) -> bool {
     let bare = word.split('(').next().unwrap_or(word);
-    is_operator(bare) || suggested(word).is_some()
+    Operator::read(bare).is_some() || suggested(word).is_some()
 }
 
 fn suggested(word: &str) -> Option<String> {
+    if let Some((bare, modifier)) = word.split_once('(') {
+        if modifier == ")" {
+            return Some("a condition on an aggregate stands in having".to_owned());
+        }
+        if Operator::read(bare).is_some() {
+            return Some("(any) and (all) follow eq, gt, gte, lt, lte, like, ilike, match and imatch".to_owned());
+        }
+    }
     let bare = word.split('(').next().unwrap_or(word).to_ascii_lowercase();
     if let Some((_, ours)) = FOREIGN.iter().find(|(theirs, _)| *theirs == bare) {
         return Some(format!("did you mean '{ours}'?"));
@@ -120,6 +177,8 @@ pub(super) fn example(operator: &str) -> &'static str {
         "in" => "(a,b)",
         "is" => "null",
         "like" | "ilike" => "*text*",
+        "match" | "imatch" => "^text",
+        operator if operator.ends_with(')') => "{a,b}",
         _ => "value",
     }
 }

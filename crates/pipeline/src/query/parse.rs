@@ -1,14 +1,17 @@
 //! URL parameters to an untyped [`Query`].
 //!
-//! `select`, `order`, `limit` and `offset` may be given once; `and`, `or`, `not.and` and `not.or` hold logic trees; any
-//! other parameter is a column with one condition, and all conditions must hold. The value of a plain condition is taken as
-//! it stands, to its end: `name=eq.a,"b"` compares with the text `a,"b"`. Quotes mean something only where commas and
-//! parentheses do: in lists and in logic trees.
+//! `select`, `distinct`, `having`, `order`, `limit`, `offset` and `cursor` may be given once; `and`, `or`, `not.and` and
+//! `not.or` hold logic trees; any other parameter is a column with one condition, and all conditions must hold. The value of
+//! a plain condition is taken as it stands, to its end: `name=eq.a,"b"` compares with the text `a,"b"`. Quotes mean something
+//! only where commas and parentheses do: in lists and in logic trees. A column's name may be in quotes too.
 
-use super::error::QueryErrorKind;
+use arrow::datatypes::Schema;
+
+use super::error::{QueryErrorKind, cut};
 use super::logic::Reader;
-use super::operator::{example, is_operator, no_operator, single};
-use super::{Direction, Expr, Limits, Nulls, OrderBy, Query, QueryError, Result, Rules, Test, params};
+use super::operator::{Operator, example, no_operator};
+use super::select::{SelectItem, select};
+use super::{Expr, Limits, Operand, OrderBy, Query, QueryError, Result, Rules, Test, datasette, order::order, params};
 
 impl Query {
     /// Reads a raw, percent-encoded query string.
@@ -28,20 +31,36 @@ impl Query {
         N: AsRef<str>,
         V: AsRef<str>,
     {
+        Self::from_pairs_about(pairs, None, rules)
+    }
+
+    /// As [`from_pairs`](Self::from_pairs), knowing the columns, so that `column__operator=value` is told from a column.
+    pub(super) fn from_pairs_about<N, V>(
+        pairs: impl IntoIterator<Item = (N, V)>,
+        schema: Option<&Schema>,
+        rules: &Rules,
+    ) -> Result<Self>
+    where
+        N: AsRef<str>,
+        V: AsRef<str>,
+    {
         let mut draft = Draft::default();
         for (name, value) in pairs {
             let (name, value) = (name.as_ref(), value.as_ref());
             if !rules.reserved.iter().any(|reserved| reserved == name) {
-                draft.add(name, value, &rules.limits)?;
+                draft.add(name, value, schema, &rules.limits)?;
             }
         }
-        let Draft { select, order, limit, offset, conditions } = draft;
+        let Draft { select, distinct, having, order, limit, offset, cursor, conditions } = draft;
         Ok(Self {
             select: select.unwrap_or_default(),
+            distinct: distinct.unwrap_or(false),
             filter: Expr::all(conditions),
+            having,
             order: order.unwrap_or_default(),
             limit,
             offset: offset.unwrap_or(0),
+            cursor,
         })
     }
 }
@@ -49,20 +68,26 @@ impl Query {
 /// What has been read so far; an outer `Some` means that the parameter was given.
 #[derive(Default)]
 struct Draft {
-    select: Option<Option<Vec<String>>>,
+    select: Option<Option<Vec<SelectItem>>>,
+    distinct: Option<bool>,
+    having: Option<Expr>,
     order: Option<Vec<OrderBy>>,
     limit: Option<u64>,
     offset: Option<u64>,
+    cursor: Option<String>,
     conditions: Vec<Expr>,
 }
 
 impl Draft {
-    fn add(&mut self, name: &str, value: &str, limits: &Limits) -> Result<()> {
+    fn add(&mut self, name: &str, value: &str, schema: Option<&Schema>, limits: &Limits) -> Result<()> {
         match name {
-            "select" => once(&mut self.select, name, value, select(value, limits)),
-            "order" => once(&mut self.order, name, value, order(value, limits)),
+            "select" => once(&mut self.select, name, value, select(name, value, limits)),
+            "distinct" => once(&mut self.distinct, name, value, truth(name, value)),
+            "having" => once(&mut self.having, name, value, having(name, value, limits)),
+            "order" => once(&mut self.order, name, value, order(name, value, limits)),
             "limit" => once(&mut self.limit, name, value, row_limit(value, limits)),
             "offset" => once(&mut self.offset, name, value, row_count(name, value)),
+            "cursor" => once(&mut self.cursor, name, value, Ok(value.to_owned())),
             "and" | "or" | "not.and" | "not.or" => {
                 self.conditions.push(Reader::new(name, value, limits).tree()?);
                 Ok(())
@@ -73,9 +98,46 @@ impl Draft {
                 if self.conditions.len() >= limits.max_conditions {
                     return Err(too_many_conditions(name, value, limits));
                 }
-                self.conditions.push(condition(name, value)?);
+                self.conditions.push(column(name, value, schema, limits)?);
                 Ok(())
             }
+        }
+    }
+}
+
+/// A condition on the column that the parameter is named after.
+fn column(name: &str, value: &str, schema: Option<&Schema>, limits: &Limits) -> Result<Expr> {
+    let is_column = |name: &str| schema.is_some_and(|schema| schema.field_with_name(name).is_ok());
+    if is_column(name) {
+        return condition(name, value, limits);
+    }
+    if name.starts_with('"') {
+        let mut reader = Reader::new(name, name, limits);
+        if let Ok((unquoted, true)) = reader.name("")
+            && reader.at_end_or("")
+        {
+            return condition(&unquoted, value, limits);
+        }
+    }
+    match schema.and_then(|schema| datasette::condition(name, value, schema)) {
+        Some(expr) => expr,
+        None => condition(name, value, limits),
+    }
+}
+
+/// Reads conditions on groups.
+pub(super) fn having(parameter: &str, value: &str, limits: &Limits) -> Result<Expr> {
+    Reader::new(parameter, value, limits).with_aggregates().condition()
+}
+
+/// Reads `true` or `false`.
+pub(super) fn truth(name: &str, value: &str) -> Result<bool> {
+    match value {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => {
+            let message = format!("'{name}' is true or false");
+            Err(QueryError::new(QueryErrorKind::BadValue, name, value, message).with_hint(format!("write {name}=true")))
         }
     }
 }
@@ -116,129 +178,50 @@ pub(super) fn check_limit(rows: u64, limits: &Limits) -> Result<()> {
         return Ok(());
     }
     let message = format!("limit is above the maximum of {} rows", limits.max_rows);
-    Err(QueryError::new(QueryErrorKind::LimitTooLarge, "limit", &rows.to_string(), message)
-        .with_hint(format!("ask for at most {} rows at a time, and for the next ones with offset", limits.max_rows)))
+    Err(QueryError::new(QueryErrorKind::LimitTooLarge, "limit", &rows.to_string(), message).with_hint(format!(
+        "ask for at most {} rows at a time, and for the next ones with cursor or offset",
+        limits.max_rows
+    )))
 }
 
-fn select(value: &str, limits: &Limits) -> Result<Option<Vec<String>>> {
-    if value == "*" {
-        return Ok(None);
-    }
-    let mut reader = Reader::new("select", value, limits);
-    let mut columns = Vec::new();
-    loop {
-        let (name, quoted) = reader.name(",")?;
-        if !quoted && (name.is_empty() || name.contains(['*', ':', '(', ')', '"'])) {
-            return Err(QueryError::new(QueryErrorKind::BadSyntax, "select", value, select_message(&name))
-                .with_hint("write select=a,b or select=*; put a name with special characters in double quotes"));
-        }
-        columns.push(name);
-        if columns.len() > limits.max_conditions {
-            let message = format!("more than {} columns selected", limits.max_conditions);
-            return Err(QueryError::new(QueryErrorKind::TooComplex, "select", value, message));
-        }
-        if !reader.take(',') {
-            reader.end()?;
-            return Ok(Some(columns));
-        }
-    }
-}
-
-fn select_message(name: &str) -> String {
-    match name {
-        "" => "a column name is missing in select".to_owned(),
-        "*" => "'*' stands for all columns, and alone".to_owned(),
-        name => format!("'{}' is not a plain column name", super::error::cut(name)),
-    }
-}
-
-fn order(value: &str, limits: &Limits) -> Result<Vec<OrderBy>> {
-    let mut reader = Reader::new("order", value, limits);
-    let mut keys = Vec::new();
-    loop {
-        keys.push(order_key(&mut reader, value)?);
-        if keys.len() > limits.max_conditions {
-            let message = format!("more than {} columns to order by", limits.max_conditions);
-            return Err(QueryError::new(QueryErrorKind::TooComplex, "order", value, message));
-        }
-        if !reader.take(',') {
-            reader.end()?;
-            return Ok(keys);
-        }
-    }
-}
-
-fn order_key(reader: &mut Reader<'_>, value: &str) -> Result<OrderBy> {
-    let bad = |message: String| {
-        QueryError::new(QueryErrorKind::BadSyntax, "order", value, message)
-            .with_hint("write order=column.desc.nullslast,other; asc or desc, then nullsfirst or nullslast")
-    };
-    let (name, quoted) = reader.name(",")?;
-    // The modifiers stand at the end, so that a plain name may hold dots.
-    let (mut rest, column) = if quoted {
-        let (after, _) = reader.name(",")?;
-        if !after.is_empty() && !after.starts_with('.') {
-            return Err(bad("text after the closing quote".to_owned()));
-        }
-        (after, Some(name))
-    } else {
-        (name, None)
-    };
-    let nulls = match last_part(&mut rest, &["nullsfirst", "nullslast"]) {
-        Some("nullsfirst") => Some(Nulls::First),
-        Some(_) => Some(Nulls::Last),
-        None => None,
-    };
-    let direction = match last_part(&mut rest, &["asc", "desc"]) {
-        Some("desc") => Direction::Desc,
-        _ => Direction::Asc,
-    };
-    match column {
-        Some(_) if !rest.is_empty() => {
-            Err(bad(format!("'{}' is neither a direction nor a placement of nulls", super::error::cut(&rest[1..]))))
-        }
-        Some(column) => Ok(OrderBy { column, direction, nulls }),
-        None if rest.is_empty() => Err(bad("a column name is missing in order".to_owned())),
-        None => Ok(OrderBy { column: rest, direction, nulls }),
-    }
-}
-
-/// Cuts `.part` off the end of `text`, if it is one of `parts` in whatever case.
-fn last_part<'a>(text: &mut String, parts: &[&'a str]) -> Option<&'a str> {
-    let dot = text.rfind('.')?;
-    let found = parts.iter().find(|part| part.eq_ignore_ascii_case(&text[dot + 1..]))?;
-    text.truncate(dot);
-    Some(found)
-}
-
-fn condition(column: &str, value: &str) -> Result<Expr> {
+fn condition(column: &str, value: &str, limits: &Limits) -> Result<Expr> {
     let (negated, rest) = match value.strip_prefix("not.") {
         Some(rest) => (true, rest),
         None => (false, value),
     };
-    let expr = Expr::compare(column, test(column, value, rest)?);
-    Ok(if negated { Expr::Not(Box::new(expr)) } else { expr })
+    Ok(Expr::compare(column, test(column, value, rest, limits)?).negate_if(negated))
 }
 
-fn test(column: &str, whole: &str, rest: &str) -> Result<Test> {
-    let (operator, operand) = rest.split_once('.').map_or((rest, None), |(op, operand)| (op, Some(operand)));
-    if !is_operator(operator) {
-        return Err(no_operator(column, whole, rest));
-    }
+fn test(column: &str, whole: &str, rest: &str, limits: &Limits) -> Result<Test> {
+    let (word, operand) = rest.split_once('.').map_or((rest, None), |(word, operand)| (word, Some(operand)));
+    let Some(operator) = Operator::read(word) else { return Err(no_operator(column, whole, rest)) };
     let Some(operand) = operand else {
-        let message = format!("operator '{operator}' has no value");
-        let advice = format!("write {column}={operator}.{}", example(operator));
+        let message = format!("operator '{word}' has no value");
+        let advice = format!("write {}={word}.{}", cut(column), example(word));
         return Err(QueryError::new(QueryErrorKind::BadSyntax, column, whole, message).with_hint(advice));
     };
-    match operator {
-        "in" => {
-            // A list bounds itself when it is bound.
-            let limits = Limits::default();
-            let mut reader = Reader::new(column, operand, &limits);
-            let items = reader.list()?;
-            reader.end()?;
-            Ok(Test::In(items))
+    // Lists bound themselves when they are bound.
+    let mut reader = Reader::new(column, operand, limits);
+    let test = match operator {
+        Operator::In => Test::In(reader.list()?),
+        Operator::Each(quantifier, single) => Test::Each(quantifier, single, reader.array()?),
+        operator => return operator.with(column, operand.to_owned()),
+    };
+    reader.end().map_err(|error| {
+        error.with_hint(match test {
+            Test::In(_) => "write in.(a,b) and nothing behind it",
+            _ => r#"write eq(any).{a,b,"c, d"} and nothing behind it"#,
+        })
+    })?;
+    Ok(test)
+}
+
+impl Operand {
+    /// The operand as it is written, names without quotes.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Column(name) => name.clone(),
+            Self::Aggregate(call) => call.text(),
         }
-        _ => single(column, operator, operand.to_owned()),
     }
 }

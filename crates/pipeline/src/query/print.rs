@@ -1,25 +1,37 @@
 //! An untyped [`Query`] back to URL parameters that [`Query::from_params`] reads as the same query.
 
 use super::params::encode_onto;
-use super::{Comparison, Condition, Direction, Expr, Nulls, Query, Test, Truth};
+use super::select::SelectItem;
+use super::{Condition, Direction, Expr, Nulls, Operand, Quantifier, Query, Test, Truth, array};
 
 impl Query {
     /// The query as a percent-encoded query string, without a question mark; empty for the whole dataset.
     pub fn to_params(&self) -> String {
         let mut out = String::new();
-        if let Some(columns) = &self.select {
+        if let Some(items) = &self.select {
             let mut text = String::new();
-            join(&mut text, columns, |text, column| push_name(text, column));
+            join(&mut text, items, push_item);
             push_pair(&mut out, "select", &text);
+        }
+        if self.distinct {
+            push_pair(&mut out, "distinct", "true");
         }
         if let Some(filter) = &self.filter {
             let (name, text) = parameter(filter);
             push_pair(&mut out, name, &text);
         }
+        if let Some(having) = &self.having {
+            let mut text = String::new();
+            match having {
+                Expr::And(items) => push_items(&mut text, items),
+                single => push_expr(&mut text, single),
+            }
+            push_pair(&mut out, "having", &text);
+        }
         if !self.order.is_empty() {
             let mut text = String::new();
             join(&mut text, &self.order, |text, key| {
-                push_name(text, &key.column);
+                push_operand(text, &key.column);
                 text.push_str(if key.direction == Direction::Desc { ".desc" } else { ".asc" });
                 match key.nulls {
                     Some(Nulls::First) => text.push_str(".nullsfirst"),
@@ -34,6 +46,9 @@ impl Query {
         }
         if self.offset > 0 {
             push_pair(&mut out, "offset", &self.offset.to_string());
+        }
+        if let Some(cursor) = &self.cursor {
+            push_pair(&mut out, "cursor", cursor);
         }
         out
     }
@@ -97,36 +112,20 @@ pub(super) fn push_expr(text: &mut String, expr: &Expr) {
 }
 
 fn push_condition(text: &mut String, negation: &str, Condition { column, test }: &Condition) {
-    push_name(text, column);
+    push_operand(text, column);
     text.push('.');
     text.push_str(negation);
     match test {
-        Test::Compare(comparison, value) => {
-            text.push_str(match comparison {
-                Comparison::Eq => "eq.",
-                Comparison::NotEq => "neq.",
-                Comparison::Gt => "gt.",
-                Comparison::GtEq => "gte.",
-                Comparison::Lt => "lt.",
-                Comparison::LtEq => "lte.",
-            });
-            push_value(text, value);
-        }
-        Test::Like(pattern) => {
-            text.push_str("like.");
-            push_value(text, pattern);
-        }
-        Test::ILike(pattern) => {
-            text.push_str("ilike.");
-            push_value(text, pattern);
-        }
-        Test::Match(pattern) => {
-            text.push_str("match.");
-            push_value(text, pattern);
-        }
-        Test::IMatch(pattern) => {
-            text.push_str("imatch.");
-            push_value(text, pattern);
+        Test::Compare(comparison, value) => push_single(text, super::Single::Compare(*comparison).name(), value),
+        Test::Like(pattern) => push_single(text, "like", pattern),
+        Test::ILike(pattern) => push_single(text, "ilike", pattern),
+        Test::Match(pattern) => push_single(text, "match", pattern),
+        Test::IMatch(pattern) => push_single(text, "imatch", pattern),
+        Test::IsDistinct(value) => push_single(text, "isdistinct", value),
+        Test::Each(quantifier, single, values) => {
+            text.push_str(single.name());
+            text.push_str(if *quantifier == Quantifier::Any { "(any)." } else { "(all)." });
+            array::push(text, values);
         }
         Test::In(values) => {
             text.push_str("in.(");
@@ -143,7 +142,41 @@ fn push_condition(text: &mut String, negation: &str, Condition { column, test }:
     }
 }
 
-fn push_name(text: &mut String, name: &str) {
+fn push_single(text: &mut String, operator: &str, value: &str) {
+    text.push_str(operator);
+    text.push('.');
+    push_value(text, value);
+}
+
+fn push_item(text: &mut String, item: &SelectItem) {
+    let (alias, cast) = match item {
+        SelectItem::All => return text.push('*'),
+        SelectItem::Column { alias, cast, .. } | SelectItem::Aggregate { alias, cast, .. } => (alias, cast),
+    };
+    if let Some(alias) = alias {
+        push_name(text, alias);
+        text.push(':');
+    }
+    match item {
+        SelectItem::Aggregate { call, .. } => text.push_str(&call.text()),
+        SelectItem::Column { column, .. } => push_name(text, column),
+        SelectItem::All => {}
+    }
+    if let Some(cast) = cast {
+        text.push_str("::");
+        text.push_str(&cast.name());
+    }
+}
+
+fn push_operand(text: &mut String, operand: &Operand) {
+    match operand {
+        Operand::Column(name) => push_name(text, name),
+        Operand::Aggregate(call) => text.push_str(&call.text()),
+    }
+}
+
+/// Appends a name, in quotes where the grammar needs them.
+pub(super) fn push_name(text: &mut String, name: &str) {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     // "not" and its like are fine as names, for a parenthesis or a second part has to follow a keyword.
     push_quoted_unless(!name.is_empty() && name.chars().all(plain), text, name);

@@ -4,6 +4,8 @@ mod bad;
 mod dashboards;
 mod equal;
 mod good;
+mod groups;
+mod operators;
 mod values;
 
 use std::sync::{Arc, LazyLock};

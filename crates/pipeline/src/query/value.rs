@@ -57,6 +57,11 @@ pub(super) fn kind(data_type: &DataType) -> Kind {
     }
 }
 
+/// Whether rows can be ordered by values of `data_type`, which is no dictionary.
+pub(super) fn is_sortable(data_type: &DataType) -> bool {
+    kind(data_type) != Kind::Opaque || matches!(data_type, DataType::Duration(_))
+}
+
 /// The type that a column's values are compared as: a dictionary's values, else the type itself.
 pub(super) fn value_type(data_type: &DataType) -> &DataType {
     match data_type {

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::SCHEMA;
-use crate::query::{Comparison, Direction, Expr, Nulls, OrderBy, Query, Rules, Test, Truth, parse};
+use crate::query::{
+    Aggregate, AggregateCall, CastType, Comparison, Direction, Expr, Nulls, Operand, OrderBy, Quantifier, Query, Rules,
+    SelectItem, Single, Test, Truth, parse,
+};
 
 fn canonical(params: &str) -> String {
     parse(params, &SCHEMA, &Rules::default()).unwrap_or_else(|error| panic!("{params}: {error}")).canonical()
@@ -87,17 +90,31 @@ fn texts() -> impl Strategy<Value = String> {
 
 fn tests() -> impl Strategy<Value = Test> {
     use Comparison::*;
+    let single = select(vec![
+        Single::Compare(Eq),
+        Single::Compare(Gt),
+        Single::Compare(LtEq),
+        Single::Like,
+        Single::ILike,
+        Single::Match,
+        Single::IMatch,
+    ]);
+    let quantifier = select(vec![Quantifier::Any, Quantifier::All]);
     prop_oneof![
         (select(vec![Eq, NotEq, Gt, GtEq, Lt, LtEq]), texts()).prop_map(|(op, text)| Test::Compare(op, text)),
         texts().prop_map(Test::Like),
         texts().prop_map(Test::ILike),
+        texts().prop_map(Test::Match),
+        texts().prop_map(Test::IMatch),
+        texts().prop_map(Test::IsDistinct),
         vec(texts(), 0..4).prop_map(Test::In),
+        (quantifier, single, vec(texts(), 0..4)).prop_map(|(each, op, values)| Test::Each(each, op, values)),
         select(vec![Truth::Null, Truth::NotNull, Truth::True, Truth::False, Truth::Unknown]).prop_map(Test::Is),
     ]
 }
 
-fn exprs() -> impl Strategy<Value = Expr> {
-    let leaf = (names(), tests()).prop_map(|(name, test)| Expr::compare(name, test));
+fn exprs(leaf: BoxedStrategy<Operand>) -> impl Strategy<Value = Expr> {
+    let leaf = (leaf, tests()).prop_map(|(operand, test)| Expr::compare(operand, test));
     leaf.prop_recursive(4, 16, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 2..4).prop_map(Expr::And),
@@ -107,21 +124,75 @@ fn exprs() -> impl Strategy<Value = Expr> {
     })
 }
 
+fn casts() -> impl Strategy<Value = Option<CastType>> {
+    use CastType::*;
+    proptest::option::of(select(vec![
+        Text,
+        Int2,
+        Int4,
+        Int8,
+        Float4,
+        Float8,
+        Numeric(None),
+        Numeric(Some((10, 2))),
+        Bool,
+        Date,
+        Time,
+        Timestamp,
+        TimestampTz,
+    ]))
+}
+
+fn calls() -> impl Strategy<Value = AggregateCall> {
+    use Aggregate::*;
+    prop_oneof![
+        Just(AggregateCall { function: Count, column: None, cast: None }),
+        (select(vec![Count, CountDistinct, Sum, Avg, Min, Max, Median]), names(), casts())
+            .prop_map(|(function, column, cast)| AggregateCall { function, column: Some(column), cast }),
+    ]
+}
+
+fn operands() -> BoxedStrategy<Operand> {
+    prop_oneof![names().prop_map(Operand::Column), calls().prop_map(Operand::Aggregate)].boxed()
+}
+
+fn items() -> impl Strategy<Value = SelectItem> {
+    let alias = || proptest::option::of(names());
+    prop_oneof![
+        1 => Just(SelectItem::All),
+        3 => (alias(), names(), casts()).prop_map(|(alias, column, cast)| SelectItem::Column { alias, column, cast }),
+        3 => (alias(), calls(), casts()).prop_map(|(alias, call, cast)| SelectItem::Aggregate { alias, call, cast }),
+    ]
+}
+
 fn queries() -> impl Strategy<Value = Query> {
-    let order = (names(), any::<bool>(), select(vec![None, Some(Nulls::First), Some(Nulls::Last)]));
+    let order = (operands(), any::<bool>(), select(vec![None, Some(Nulls::First), Some(Nulls::Last)]));
     let order = order.prop_map(|(column, descending, nulls)| OrderBy {
         column,
         direction: if descending { Direction::Desc } else { Direction::Asc },
         nulls,
     });
+    let rows = names().prop_map(Operand::Column).boxed();
     (
-        proptest::option::of(vec(names(), 1..4)),
-        proptest::option::of(exprs()),
+        proptest::option::of(vec(items(), 1..4)).prop_map(|items| items.filter(|items| *items != [SelectItem::All])),
+        any::<bool>(),
+        proptest::option::of(exprs(rows)),
+        proptest::option::of(exprs(operands())),
         vec(order, 0..3),
         proptest::option::of(0..1_000_000u64),
         any::<u64>(),
+        proptest::option::of("[a-zA-Z0-9_-]{0,12}"),
     )
-        .prop_map(|(select, filter, order, limit, offset)| Query { select, filter, order, limit, offset })
+        .prop_map(|(select, distinct, filter, having, order, limit, offset, cursor)| Query {
+            select,
+            distinct,
+            filter,
+            having,
+            order,
+            limit,
+            offset,
+            cursor,
+        })
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use super::SCHEMA;
 use crate::query::{Query, Rules, parse, parse_pairs};
 
 #[track_caller]
-fn check(params: &str, canonical: &str) {
+pub(super) fn check(params: &str, canonical: &str) {
     let query = parse(params, &SCHEMA, &Rules::default()).unwrap_or_else(|error| panic!("{params}: {error}"));
     let text = query.canonical();
     let decoded = crate::query::params::decode(&text).unwrap();
@@ -108,6 +108,6 @@ fn decoded_pairs_are_read_as_they_stand() {
 #[test]
 fn an_untyped_query_knows_nothing_of_columns() {
     let query = Query::from_params("nobody=like.a*&select=x,y&order=z.desc", &Rules::default()).unwrap();
-    assert_eq!(query.select, Some(vec!["x".to_owned(), "y".to_owned()]));
+    assert_eq!(query.select, Some(vec!["x".into(), "y".into()]));
     assert_eq!(query.to_params(), "select=x,y&and=(nobody.like.a*)&order=z.desc");
 }
