@@ -123,7 +123,11 @@ mod tests {
             DataType::Int64,
             "'x' of column 'c' cannot be cast to int8",
         );
-        check_bad(Float64Array::from(vec![1.0, f64::NAN]), DataType::Int64, "'NaN' of column 'c' cannot be cast to int8");
+        check_bad(
+            Float64Array::from(vec![1.0, f64::NAN]),
+            DataType::Int64,
+            "'NaN' of column 'c' cannot be cast to int8",
+        );
         check_bad(Int64Array::from(vec![300]), DataType::Int8, "'300' of column 'c' cannot be cast to int2");
     }
 }

@@ -10,6 +10,7 @@ use arrow::compute::kernels::cmp;
 use arrow::compute::kernels::comparison::{ilike, like, nilike, nlike};
 use arrow::compute::{cast, is_not_null, is_null, take};
 use arrow::datatypes::DataType;
+use regex::Regex;
 
 use super::{EvalError, membership};
 use crate::query::{BoundExpr, Predicate, PredicateOp};
@@ -96,6 +97,16 @@ fn compare(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, Ev
             (_, Some(nulls)) => &!&found & nulls.inner(),
         });
     }
+    if matches!(op, Match | NotMatch | IMatch | NotIMatch) {
+        let regex = predicate.regex.as_ref().ok_or(EvalError::SchemaMismatch)?;
+        let found = matched(column, regex)?;
+        return Ok(match (op, column.logical_nulls()) {
+            (Match | IMatch, None) => found,
+            (Match | IMatch, Some(nulls)) => &found & nulls.inner(),
+            (_, None) => !&found,
+            (_, Some(nulls)) => &!&found & nulls.inner(),
+        });
+    }
     let value = Scalar::new(values.clone());
     let result = match op {
         Eq => cmp::eq(column, &value),
@@ -111,6 +122,19 @@ fn compare(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, Ev
         _ => return Err(EvalError::SchemaMismatch),
     };
     Ok(true_bits(result?))
+}
+
+/// The texts in which the regular expression matches somewhere; what stands for a null means nothing.
+fn matched(column: &ArrayRef, regex: &Regex) -> Result<BooleanBuffer, EvalError> {
+    let rows = column.len();
+    if let Some(texts) = column.as_string_view_opt() {
+        return Ok(BooleanBuffer::collect_bool(rows, |at| texts.is_valid(at) && regex.is_match(texts.value(at))));
+    }
+    if let Some(texts) = column.as_string_opt::<i32>() {
+        return Ok(BooleanBuffer::collect_bool(rows, |at| texts.is_valid(at) && regex.is_match(texts.value(at))));
+    }
+    let texts = column.as_string_opt::<i64>().ok_or(EvalError::SchemaMismatch)?;
+    Ok(BooleanBuffer::collect_bool(rows, |at| texts.is_valid(at) && regex.is_match(texts.value(at))))
 }
 
 fn booleans(column: &ArrayRef) -> Result<BooleanArray, EvalError> {

@@ -17,6 +17,7 @@ mod compact;
 mod group;
 mod mask;
 mod membership;
+mod output;
 mod pushdown;
 mod rows;
 mod run;
@@ -179,22 +180,54 @@ impl Evaluated {
 /// # Errors
 /// The table is not of the query's schema, the run has to stop or takes too much, a value cannot be cast, or a kernel fails.
 pub fn evaluate(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<Evaluated, EvalError> {
+    check_input(query, input, run)?;
+    let mut stats = EvalStats::default();
+    let Some(group) = query.group() else {
+        return answer(&query.with_cursor_in_filter(), input, run, stats);
+    };
+    let groups = group::grouped(query, group, input, run, &mut stats)?;
+    let stage = Input { schema: group.schema(), batches: &groups };
+    let mut answer = answer(&query.second_stage().with_cursor_in_filter(), stage, run, EvalStats::default())?;
+    // What was done with the rows is what counts.
+    answer.stats = stats;
+    Ok(answer)
+}
+
+/// How many rows a query has without limit, offset and cursor.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn count(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<u64, EvalError> {
+    check_input(query, input, run)?;
+    let Some(group) = query.group() else { return rows::count(query, input, run) };
+    let groups = group::grouped(&query.whole(), group, input, run, &mut EvalStats::default())?;
+    let second = query.second_stage().whole();
+    rows::count(&second, Input { schema: group.schema(), batches: &groups }, run)
+}
+
+fn check_input(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<(), EvalError> {
     let Input { schema, batches } = input;
     if !Arc::ptr_eq(schema, query.schema()) && schema != query.schema() {
         return Err(EvalError::SchemaMismatch);
     }
     batches.iter().try_for_each(|batch| check_types(query, batch))?;
-    run.check()?;
-    let output = query.output_schema();
-    let wanted = rows::Window::of(query);
-    let batches = if wanted.is_empty() {
-        Vec::new()
+    run.check()
+}
+
+/// The answer of a query without a group and with its cursor's condition in its filter.
+fn answer(query: &BoundQuery, input: Input<'_>, run: &Run, mut stats: EvalStats) -> Result<Evaluated, EvalError> {
+    let window = rows::Window::of(query);
+    let chosen = query.chosen_schema();
+    let (batches, end) = if window.is_empty() {
+        (Vec::new(), None)
     } else if query.order().is_empty() {
-        rows::in_table_order(query, &output, batches, wanted)?
+        rows::in_table_order(query, &chosen, input, window, run, &mut stats)?
     } else {
-        sort::ordered(query, &output, batches, wanted)?
+        sort::ordered(query, &chosen, input, window, run, &mut stats)?
     };
-    Ok(Evaluated { schema: output, batches, end: None, stats: EvalStats::default() })
+    let schema = query.output_schema();
+    let batches = output::made(query, batches, &schema, run)?;
+    Ok(Evaluated { schema, batches, end, stats })
 }
 
 /// Refuses a batch whose columns are not of the types that the query was bound to; names and metadata may differ.

@@ -31,7 +31,16 @@ pub struct Pushdown {
 
 /// What a source can be asked to do for a query.
 pub fn pushdown(query: &BoundQuery) -> Pushdown {
-    let needed = query.needed_columns();
+    let query = &match query.group() {
+        // A cursor of groups is about groups.
+        Some(_) => query.clone(),
+        None => query.with_cursor_in_filter(),
+    };
+    let mut needed = query.needed_columns();
+    if needed.is_empty() && !query.schema().fields().is_empty() {
+        // Rows are to be counted, and some source may take no column for no row.
+        needed.push(0);
+    }
     let mut filters = Vec::new();
     let mut all_said = true;
     let conditions = match query.filter() {

@@ -6,7 +6,7 @@ use arrow::compute::FilterBuilder;
 use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
-use super::{ALONE_ROWS, EvalError, PIECE_ROWS, mask};
+use super::{ALONE_ROWS, EvalError, EvalStats, Input, PIECE_ROWS, PageEnd, Run, mask, weight};
 use crate::query::BoundQuery;
 
 /// Which of the rows that fulfil the condition are in the answer.
@@ -27,6 +27,11 @@ impl Window {
 
     pub(super) fn is_empty(self) -> bool {
         self.skip >= self.end
+    }
+
+    /// How many rows have to be found: one more than there is room for tells that there is a next page.
+    pub(super) fn wanted(self) -> usize {
+        self.end.saturating_add(1)
     }
 }
 
@@ -64,51 +69,73 @@ pub(super) fn filtered(
     piece: &RecordBatch,
     columns: &[usize],
     output: &SchemaRef,
+    run: &Run,
 ) -> Result<RecordBatch, EvalError> {
+    run.check()?;
     let mask = surviving(query, piece)?.map(|mask| (mask.count_set_bits(), mask));
     let columns = columns.iter().map(|column| piece.column(*column));
-    let (rows, columns) = match mask {
-        None => (piece.num_rows(), columns.cloned().collect()),
-        Some((rows, _)) if rows == piece.num_rows() => (rows, columns.cloned().collect()),
-        Some((0, _)) => return Ok(RecordBatch::new_empty(output.clone())),
+    let options = |rows| RecordBatchOptions::new().with_row_count(Some(rows));
+    let whole = |columns| RecordBatch::try_new_with_options(output.clone(), columns, &options(piece.num_rows()));
+    match mask {
+        None => Ok(whole(columns.cloned().collect())?),
+        Some((rows, _)) if rows == piece.num_rows() => Ok(whole(columns.cloned().collect())?),
+        Some((0, _)) => Ok(RecordBatch::new_empty(output.clone())),
         Some((rows, mask)) => {
             let mut filter = FilterBuilder::new(&BooleanArray::new(mask, None));
             if columns.len() > 1 {
                 filter = filter.optimize();
             }
             let filter = filter.build();
-            (rows, columns.map(|column| filter.filter(column)).collect::<Result<Vec<_>, _>>()?)
+            let columns = columns.map(|column| filter.filter(column)).collect::<Result<Vec<_>, _>>()?;
+            let batch = RecordBatch::try_new_with_options(output.clone(), columns, &options(rows))?;
+            run.take(weight::batch_bytes(&batch))?;
+            Ok(batch)
         }
-    };
-    let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    Ok(RecordBatch::try_new_with_options(output.clone(), columns, &options)?)
+    }
 }
 
-/// The answer of a query without an order.
+/// How many rows fulfil the query's condition.
+pub(super) fn count(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<u64, EvalError> {
+    let rows = |piece: &RecordBatch| -> Result<u64, EvalError> {
+        run.check()?;
+        Ok(surviving(query, piece)?.map_or(piece.num_rows(), |mask| mask.count_set_bits()) as u64)
+    };
+    if query.filter().is_none() || !is_large(input.batches) {
+        return input.batches.iter().map(rows).sum();
+    }
+    pieces(input.batches).par_iter().map(rows).sum()
+}
+
+/// The answer of a query without an order, and where it ends if there are more rows.
 pub(super) fn in_table_order(
     query: &BoundQuery,
     output: &SchemaRef,
-    batches: &[RecordBatch],
+    input: Input<'_>,
     window: Window,
-) -> Result<Vec<RecordBatch>, EvalError> {
+    run: &Run,
+    stats: &mut EvalStats,
+) -> Result<(Vec<RecordBatch>, Option<PageEnd>), EvalError> {
     let columns = query.selected_columns();
-    let filter = |piece: &RecordBatch| filtered(query, piece, &columns, output);
+    let filter = |piece: &RecordBatch| filtered(query, piece, &columns, output, run);
     let mut found = Found { window, seen: 0, batches: Vec::new() };
+    stats.batches = input.batches.len() as u64;
     // Without a condition nothing is computed, so that there is nothing to share out.
-    if query.filter().is_none() || !is_large(batches) {
-        for batch in batches {
+    if query.filter().is_none() || !is_large(input.batches) {
+        for batch in input.batches {
             if !found.is_done() {
                 found.push(filter(batch)?);
+                stats.rows_tested += batch.num_rows() as u64;
             }
         }
-        return Ok(found.batches);
+        return Ok(found.finish(stats));
     }
-    let pieces = pieces(batches);
+    let pieces = pieces(input.batches);
     let mut left = pieces.as_slice();
     // With a limit the first piece often has it all; after it, the waves grow.
     let mut wave = if window.end == usize::MAX { left.len() } else { 1 };
     while !left.is_empty() && !found.is_done() {
         let (now, later) = left.split_at(wave.min(left.len()));
+        stats.rows_tested += now.iter().map(|piece| piece.num_rows() as u64).sum::<u64>();
         match now {
             [one] => found.push(filter(one)?),
             many => {
@@ -119,7 +146,7 @@ pub(super) fn in_table_order(
         left = later;
         wave = (wave * 2).max(rayon::current_num_threads()).min(64 * rayon::current_num_threads());
     }
-    Ok(found.batches)
+    Ok(found.finish(stats))
 }
 
 /// What has been found, cut to the window.
@@ -131,7 +158,7 @@ struct Found {
 
 impl Found {
     fn is_done(&self) -> bool {
-        self.seen >= self.window.end
+        self.seen >= self.window.wanted()
     }
 
     fn push(&mut self, batch: RecordBatch) {
@@ -144,5 +171,17 @@ impl Found {
             (0, end) if end == rows => self.batches.push(batch),
             (start, end) => self.batches.push(batch.slice(start, end - start)),
         }
+    }
+
+    fn finish(self, stats: &mut EvalStats) -> (Vec<RecordBatch>, Option<PageEnd>) {
+        stats.rows_matched = self.seen as u64;
+        (self.batches, self.window.end_of(self.seen))
+    }
+}
+
+impl Window {
+    /// Where a page of rows without an order ends, of which so many were seen: all rows are equal.
+    pub(super) fn end_of(self, seen: usize) -> Option<PageEnd> {
+        (seen > self.end).then(|| PageEnd { keys: Vec::new(), ties: self.end as u64 })
     }
 }

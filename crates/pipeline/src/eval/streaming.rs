@@ -5,6 +5,7 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::SchemaRef;
 
 use super::compact::compacted;
+use super::group::Grouping;
 use super::rows::{Window, filtered};
 use super::{EvalError, Evaluated, Input, PIECE_ROWS, Run, check_types, evaluate, weight};
 use crate::fetch::Flow;
@@ -15,7 +16,8 @@ const PRUNE_BYTES: usize = 16 << 20;
 
 /// Holds the rows that may be in the answer: those that fulfil the condition, and of the columns only the selected ones and
 /// those to order by. With an order and a limit, what cannot be among the first `offset + limit` rows any more is dropped
-/// each time four times as many are held (and 64 Ki at least). The answer equals [`evaluate`]'s on the same batches.
+/// each time four times as many are held (and 64 Ki at least). Of a grouped query it holds the groups. The answer equals
+/// [`evaluate`]'s on the same batches.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -30,84 +32,125 @@ const PRUNE_BYTES: usize = 16 << 20;
 #[derive(Debug)]
 pub struct Streaming {
     query: BoundQuery,
-    window: Window,
-    /// The columns that are held, and their schema.
-    columns: Vec<usize>,
-    narrow: SchemaRef,
-    /// What is left to do with the held rows.
-    rest: BoundQuery,
-    held: Vec<RecordBatch>,
-    held_rows: usize,
-    held_bytes: usize,
-    /// Bytes that the last pruning left.
-    kept_bytes: usize,
-    /// Rows that fulfilled the condition, the skipped ones included.
-    seen: usize,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Groups(Box<Grouping>),
+    Rows(HeldRows),
 }
 
 impl Streaming {
     /// Begins to answer a query on batches of the schema that it is bound to.
     pub fn new(query: &BoundQuery) -> Self {
-        let mut columns = query.selected_columns();
-        for key in query.order() {
-            if !columns.contains(&key.column) {
-                columns.push(key.column);
+        match query.group() {
+            Some(group) => Self { query: query.clone(), held: Held::Groups(Box::new(Grouping::new(query, group))) },
+            None => {
+                let query = query.with_cursor_in_filter();
+                Self { held: Held::Rows(HeldRows::new(&query)), query }
             }
-        }
-        let rest = query.on_held(&columns);
-        Self {
-            window: Window::of(query),
-            narrow: rest.schema().clone(),
-            query: query.clone(),
-            columns,
-            rest,
-            held: Vec::new(),
-            held_rows: 0,
-            held_bytes: 0,
-            kept_bytes: 0,
-            seen: 0,
         }
     }
 
     /// Takes a batch; [`Flow::Done`] if no further row can be in the answer.
     ///
     /// # Errors
-    /// The batch is not of the query's schema, or a kernel fails.
+    /// The batch is not of the query's schema, a value cannot be cast, or a kernel fails.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<Flow, EvalError> {
         check_types(&self.query, batch)?;
+        let rows = match &mut self.held {
+            Held::Groups(groups) => {
+                super::rows::pieces(std::slice::from_ref(batch))
+                    .iter()
+                    .try_for_each(|piece| groups.push(piece, &Run::unbounded()))?;
+                return Ok(Flow::Continue);
+            }
+            Held::Rows(rows) => rows,
+        };
         let mut start = 0;
-        while start < batch.num_rows() && !self.is_done() {
-            let rows = PIECE_ROWS.min(batch.num_rows() - start);
-            let piece = filtered(&self.query, &batch.slice(start, rows), &self.columns, &self.narrow)?;
-            self.hold(piece)?;
-            start += rows;
+        while start < batch.num_rows() && !rows.is_done(&self.query) {
+            let length = PIECE_ROWS.min(batch.num_rows() - start);
+            rows.push(&self.query, &batch.slice(start, length))?;
+            start += length;
         }
-        Ok(if self.is_done() { Flow::Done } else { Flow::Continue })
+        Ok(if rows.is_done(&self.query) { Flow::Done } else { Flow::Continue })
     }
 
-    /// The bytes of the rows that are held.
+    /// The bytes of the rows or groups that are held.
     pub fn held_bytes(&self) -> usize {
-        self.held_bytes
+        match &self.held {
+            Held::Groups(groups) => groups.held_bytes(),
+            Held::Rows(rows) => rows.bytes,
+        }
     }
 
     /// The answer.
     ///
     /// # Errors
-    /// A kernel fails.
+    /// A sum overflows, a value cannot be cast, or a kernel fails.
     pub fn finish(self) -> Result<Evaluated, EvalError> {
-        evaluate(&self.rest, Input { schema: &self.narrow, batches: &self.held }, &Run::unbounded())
+        match self.held {
+            Held::Groups(groups) => {
+                let batches = groups.finish()?;
+                let second = self.query.second_stage();
+                evaluate(&second, Input { schema: second.schema(), batches: &batches }, &Run::unbounded())
+            }
+            Held::Rows(rows) => rows.finish(&self.query),
+        }
+    }
+}
+
+/// The rows of a query without a group.
+#[derive(Debug)]
+struct HeldRows {
+    window: Window,
+    /// The columns that are held, and their schema.
+    columns: Vec<usize>,
+    narrow: SchemaRef,
+    /// What is left to do with the held rows.
+    rest: BoundQuery,
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
+    /// Bytes that the last pruning left.
+    kept_bytes: usize,
+    /// Rows that fulfilled the condition, the skipped ones included.
+    seen: usize,
+}
+
+impl HeldRows {
+    fn new(query: &BoundQuery) -> Self {
+        let mut columns = query.selected_columns();
+        columns.extend(query.order().iter().map(|key| key.column));
+        let mut seen = std::collections::HashSet::new();
+        columns.retain(|column| seen.insert(*column));
+        let rest = query.on_held(&columns);
+        Self {
+            window: Window::of(query),
+            narrow: rest.schema().clone(),
+            columns,
+            rest,
+            batches: Vec::new(),
+            rows: 0,
+            bytes: 0,
+            kept_bytes: 0,
+            seen: 0,
+        }
     }
 
-    fn is_done(&self) -> bool {
-        self.window.is_empty() || (self.query.order().is_empty() && self.seen >= self.window.end)
+    fn is_done(&self, query: &BoundQuery) -> bool {
+        self.window.is_empty() || (query.order().is_empty() && self.seen >= self.window.wanted())
     }
 
-    fn hold(&mut self, mut piece: RecordBatch) -> Result<(), EvalError> {
-        if self.query.order().is_empty() {
+    fn push(&mut self, query: &BoundQuery, piece: &RecordBatch) -> Result<(), EvalError> {
+        let mut piece = filtered(query, piece, &self.columns, &self.narrow, &Run::unbounded())?;
+        let is_ordered = !query.order().is_empty();
+        if !is_ordered {
             // Rows before the offset are never looked at again; `rest` knows that they are gone.
             let rows = piece.num_rows();
             let start = self.window.skip.saturating_sub(self.seen).min(rows);
-            let end = (self.window.end - self.seen).min(rows);
+            let end = (self.window.end - self.seen.min(self.window.end)).min(rows);
             self.seen = self.seen.saturating_add(rows);
             piece = piece.slice(start, end.saturating_sub(start));
             if piece.num_rows() * 2 < rows {
@@ -120,45 +163,55 @@ impl Streaming {
             let columns = piece.columns().iter().cloned().map(compacted).collect();
             let options = RecordBatchOptions::new().with_row_count(Some(piece.num_rows()));
             let piece = RecordBatch::try_new_with_options(self.narrow.clone(), columns, &options)?;
-            self.held_rows += piece.num_rows();
-            self.held_bytes += weight::batch_bytes(&piece);
-            self.held.push(piece);
+            self.rows += piece.num_rows();
+            self.bytes += weight::batch_bytes(&piece);
+            self.batches.push(piece);
         }
-        let many = self.held_rows > self.window.end.saturating_mul(4).max(PIECE_ROWS);
-        let heavy =
-            self.held_rows > self.window.end && self.held_bytes > self.kept_bytes.saturating_mul(2).max(PRUNE_BYTES);
-        if self.query.order().is_empty() || !(many || heavy) {
-            return Ok(());
-        }
-        self.prune()
+        let wanted = self.window.wanted();
+        let many = self.rows > wanted.saturating_mul(4).max(PIECE_ROWS);
+        let heavy = self.rows > wanted && self.bytes > self.kept_bytes.saturating_mul(2).max(PRUNE_BYTES);
+        if is_ordered && (many || heavy) { self.prune() } else { Ok(()) }
     }
 
-    /// Keeps the first `offset + limit` rows; equal ones stay in the table's order, before all that come later.
+    fn finish(self, query: &BoundQuery) -> Result<Evaluated, EvalError> {
+        let mut answer = self.evaluated(&self.rest)?;
+        if query.order().is_empty() && !self.window.is_empty() {
+            answer.end = self.window.end_of(self.seen);
+        }
+        Ok(answer)
+    }
+
+    fn evaluated(&self, query: &BoundQuery) -> Result<Evaluated, EvalError> {
+        evaluate(query, Input { schema: &self.narrow, batches: &self.batches }, &Run::unbounded())
+    }
+
+    /// Keeps the first rows; equal ones stay in the table's order, before all that come later.
     fn prune(&mut self) -> Result<(), EvalError> {
-        let first = self.rest.first_rows(self.window.end as u64);
-        let (_, batches) =
-            evaluate(&first, Input { schema: &self.narrow, batches: &self.held }, &Run::unbounded())?.into_parts();
-        self.held_rows = batches.iter().map(RecordBatch::num_rows).sum();
-        self.held_bytes = batches.iter().map(weight::batch_bytes).sum();
-        self.kept_bytes = self.held_bytes;
-        self.held = batches;
+        let first = self.rest.first_rows(self.window.wanted() as u64);
+        let (_, batches) = self.evaluated(&first)?.into_parts();
+        self.rows = batches.iter().map(RecordBatch::num_rows).sum();
+        self.bytes = batches.iter().map(weight::batch_bytes).sum();
+        self.kept_bytes = self.bytes;
+        self.batches = batches;
         Ok(())
     }
 }
 
 impl BoundQuery {
-    /// What is left to do with rows that fulfil the condition, of which only `columns` are held: the selected ones first.
+    /// What is left to do with rows that fulfil the condition, of which only `columns` are held.
     fn on_held(&self, columns: &[usize]) -> Self {
         let mut unfiltered = self.clone();
         unfiltered.filter = None;
         if unfiltered.order.is_empty() {
+            // The skipped rows are gone.
             unfiltered.offset = 0;
+            unfiltered.cursor = None;
         }
         unfiltered.moved_to(columns).unwrap_or(unfiltered)
     }
 
     /// All columns of the first rows in this query's order.
     fn first_rows(&self, rows: u64) -> Self {
-        Self { output: None, limit: Some(rows), offset: 0, ..self.clone() }
+        Self { output: None, limit: Some(rows), offset: 0, cursor: None, ..self.clone() }
     }
 }

@@ -12,6 +12,11 @@ pub fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| data_bytes(&column.to_data())).sum()
 }
 
+/// The bytes of the rows of a column.
+pub(super) fn array_bytes(array: &dyn Array) -> usize {
+    data_bytes(&array.to_data())
+}
+
 fn data_bytes(data: &ArrayData) -> usize {
     let whole = data.get_slice_memory_size().unwrap_or_else(|_| data.get_array_memory_size());
     let (buffers, referred) = view_bytes(data);

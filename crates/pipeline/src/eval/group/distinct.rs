@@ -11,6 +11,7 @@ use super::values::Values;
 use crate::eval::EvalError;
 
 /// The distinct values of the groups.
+#[derive(Debug)]
 pub(super) struct Distinct {
     data_type: DataType,
     /// None before the first rows.

@@ -34,12 +34,14 @@ impl Extreme {
 }
 
 /// The value of each group.
+#[derive(Debug)]
 pub(super) struct Extremes {
     end: Extreme,
     data_type: DataType,
     kept: Kept,
 }
 
+#[derive(Debug)]
 enum Kept {
     Signed(Best<i64>),
     Unsigned(Best<u64>),
@@ -48,7 +50,7 @@ enum Kept {
     Rows(Option<RowConverter>, Vec<Option<Box<[u8]>>>, usize),
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Best<T> {
     values: Vec<T>,
     known: Vec<bool>,

@@ -12,6 +12,7 @@ use super::values::Values;
 use crate::eval::EvalError;
 
 /// The groups of some rows.
+#[derive(Debug)]
 pub(super) struct Keys {
     types: Vec<DataType>,
     /// Empty until the first rows come.

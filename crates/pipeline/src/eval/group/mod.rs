@@ -20,7 +20,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{FilterBuilder, FilterPredicate};
 use rayon::prelude::*;
 
@@ -61,12 +61,12 @@ pub(super) fn grouped(
             }
         }
     } else {
-        let range = |range: &[RecordBatch]| -> Result<Grouping<'_>, EvalError> {
+        let range = |range: &[RecordBatch]| -> Result<Grouping, EvalError> {
             let mut grouping = Grouping::new(query, group);
             range.iter().try_for_each(|piece| grouping.push(piece, run))?;
             Ok(grouping)
         };
-        let parts: Vec<Grouping<'_>> =
+        let parts: Vec<Grouping> =
             pieces.par_chunks(pieces.len().div_ceil(ranges)).map(range).collect::<Result<_, _>>()?;
         whole = joined(parts, run)?.unwrap_or(whole);
     }
@@ -87,14 +87,14 @@ fn enough(query: &BoundQuery, group: &BoundGroup) -> Option<usize> {
 }
 
 /// Joins neighbours until one is left, each pair on a thread of its own.
-fn joined<'a>(mut parts: Vec<Grouping<'a>>, run: &Run) -> Result<Option<Grouping<'a>>, EvalError> {
+fn joined(mut parts: Vec<Grouping>, run: &Run) -> Result<Option<Grouping>, EvalError> {
     while parts.len() > 1 {
         let mut pairs = Vec::with_capacity(parts.len().div_ceil(2));
         let mut rest = parts.into_iter();
         while let Some(left) = rest.next() {
             pairs.push((left, rest.next()));
         }
-        let join = |(mut left, right): (Grouping<'a>, Option<Grouping<'a>>)| {
+        let join = |(mut left, right): (Grouping, Option<Grouping>)| {
             run.check()?;
             if let Some(right) = right {
                 left.join(right, run)?;
@@ -107,9 +107,10 @@ fn joined<'a>(mut parts: Vec<Grouping<'a>>, run: &Run) -> Result<Option<Grouping
 }
 
 /// Rows on their way to groups. Holds groups, not rows.
-pub(super) struct Grouping<'a> {
-    query: &'a BoundQuery,
-    group: &'a BoundGroup,
+#[derive(Debug)]
+pub(super) struct Grouping {
+    query: BoundQuery,
+    group: BoundGroup,
     keys: Keys,
     states: States,
     /// The group of each row of a piece; kept for its memory.
@@ -119,9 +120,9 @@ pub(super) struct Grouping<'a> {
     rows_matched: u64,
 }
 
-impl<'a> Grouping<'a> {
+impl Grouping {
     /// No groups yet.
-    pub(super) fn new(query: &'a BoundQuery, group: &'a BoundGroup) -> Self {
+    pub(super) fn new(query: &BoundQuery, group: &BoundGroup) -> Self {
         let types = |keys: &[OutputColumn]| {
             let fields = group.schema().fields();
             keys.iter().zip(fields).map(|(_, field)| field.data_type().clone()).collect::<Vec<_>>()
@@ -129,8 +130,8 @@ impl<'a> Grouping<'a> {
         Self {
             keys: Keys::new(&types(group.keys())),
             states: States::new(group.aggregates(), query.schema(), !group.keys().is_empty()),
-            query,
-            group,
+            query: query.clone(),
+            group: group.clone(),
             numbers: Vec::new(),
             held_bytes: 0,
             rows_tested: 0,
@@ -141,7 +142,7 @@ impl<'a> Grouping<'a> {
     /// Takes the rows of a batch that fulfil the query's condition.
     pub(super) fn push(&mut self, batch: &RecordBatch, run: &Run) -> Result<(), EvalError> {
         run.check()?;
-        let mask = surviving(self.query, batch)?;
+        let mask = surviving(&self.query, batch)?;
         let rows = mask.as_ref().map_or(batch.num_rows(), |mask| mask.count_set_bits());
         self.rows_tested += batch.num_rows() as u64;
         self.rows_matched += rows as u64;
@@ -153,7 +154,7 @@ impl<'a> Grouping<'a> {
             // Several columns are filtered by it.
             filter.optimize().build()
         });
-        let mut columns = Columns { query: self.query, batch, filter, read: Vec::new() };
+        let mut columns = Columns { query: &self.query, batch, filter, read: Vec::new() };
         let keys = self.group.keys().iter().map(|key| columns.get(key.column, key.cast.as_ref()));
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         self.numbers.clear();

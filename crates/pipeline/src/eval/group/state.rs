@@ -22,6 +22,7 @@ use crate::eval::EvalError;
 use crate::query::{Aggregate, BoundAggregate};
 
 /// The states of all aggregates of a query.
+#[derive(Debug)]
 pub(super) struct States {
     states: Vec<State>,
     /// Which state each aggregate is made of.
@@ -30,6 +31,7 @@ pub(super) struct States {
 }
 
 /// What is kept for the groups, and of which column.
+#[derive(Debug)]
 struct State {
     needs: Needs,
     kept: Kept,
@@ -54,12 +56,20 @@ enum Kind {
     Median,
 }
 
+#[derive(Debug)]
 enum Kept {
     /// How many rows, or how many values that are not null.
     Counts(Vec<u64>),
-    Floats { sums: Vec<f64>, counts: Vec<u64> },
+    Floats {
+        sums: Vec<f64>,
+        counts: Vec<u64>,
+    },
     /// `scale` digits of the sums are behind the point.
-    Whole { sums: Vec<i128>, counts: Vec<u64>, scale: i8 },
+    Whole {
+        sums: Vec<i128>,
+        counts: Vec<u64>,
+        scale: i8,
+    },
     Extremes(Extremes),
     Medians(Vec<Vec<f64>>, usize),
     Distinct(Distinct),

@@ -14,7 +14,8 @@ use proptest::sample::Index;
 use super::*;
 use crate::query::{Aggregate, BoundAggregate};
 
-const TEXTS: [&str; 7] = ["", "a", "b", "twelve bytes", "thirteen byte", "thirteen bytf", "ä long text that differs at its end"];
+const TEXTS: [&str; 7] =
+    ["", "a", "b", "twelve bytes", "thirteen byte", "thirteen bytf", "ä long text that differs at its end"];
 
 /// The columns of a random table: some of few values, with nulls, zeros of both signs and NaNs.
 fn table(rows: &[(Index, Index, Option<i8>)]) -> RecordBatch {
@@ -53,7 +54,11 @@ fn cell(column: &ArrayRef, row: usize) -> Option<String> {
     (!column.is_null(row)).then(|| column.as_string::<i32>().value(row).to_owned())
 }
 
-fn grouping(schema: &SchemaRef, keys: &[usize], aggregates: Vec<(Aggregate, Option<usize>)>) -> (BoundQuery, BoundGroup) {
+fn grouping(
+    schema: &SchemaRef,
+    keys: &[usize],
+    aggregates: Vec<(Aggregate, Option<usize>)>,
+) -> (BoundQuery, BoundGroup) {
     let keys = keys.iter().map(|key| OutputColumn::plain(*key, schema)).collect();
     let aggregates = aggregates.into_iter().enumerate().map(|(at, (function, column))| BoundAggregate {
         function,
@@ -63,7 +68,9 @@ fn grouping(schema: &SchemaRef, keys: &[usize], aggregates: Vec<(Aggregate, Opti
         data_type: match (function, column) {
             (Aggregate::Count | Aggregate::CountDistinct, _) => DataType::Int64,
             (Aggregate::Avg | Aggregate::Median, _) => DataType::Float64,
-            (Aggregate::Sum, Some(column)) if schema.field(column).data_type() == &DataType::Float64 => DataType::Float64,
+            (Aggregate::Sum, Some(column)) if schema.field(column).data_type() == &DataType::Float64 => {
+                DataType::Float64
+            }
             (Aggregate::Sum, Some(8)) => DataType::Decimal128(38, 2),
             (Aggregate::Sum, _) => DataType::Int64,
             (_, Some(column)) => match schema.field(column).data_type() {

@@ -22,6 +22,7 @@ use crate::eval::EvalError;
 const NONE: u32 = u32::MAX;
 
 /// The distinct values of a column.
+#[derive(Debug)]
 pub(super) struct Values {
     data_type: DataType,
     kind: Kind,
@@ -29,6 +30,7 @@ pub(super) struct Values {
     null: Option<u32>,
 }
 
+#[derive(Debug)]
 enum Kind {
     /// Whole numbers that fit 64 signed bits, and times.
     Signed(Numbers),
@@ -41,6 +43,7 @@ enum Kind {
     Rows(RowConverter, Texts),
 }
 
+#[derive(Debug)]
 struct Codes {
     values: Values,
     /// The dictionary of the last piece, and the numbers of its values; [`NONE`] for one that has not come yet.
@@ -108,7 +111,9 @@ impl Values {
             Kind::Unsigned(numbers) => {
                 let column = cast(column, &DataType::UInt64)?;
                 let column = column.as_primitive::<UInt64Type>();
-                each(column, &mut self.null, numbers, Numbers::len, out, |numbers, at| numbers.number(column.value(at)));
+                each(column, &mut self.null, numbers, Numbers::len, out, |numbers, at| {
+                    numbers.number(column.value(at))
+                });
             }
             Kind::Floats(numbers) => {
                 let column = cast(column, &DataType::Float64)?;
