@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 
 use super::QueryError;
 use super::error::{QueryErrorKind, Result, cut, did_you_mean};
-use super::logic::Reader;
+use super::reader::Reader;
 use super::value::{self, Kind};
 
 /// The most digits that a decimal number has.
@@ -224,6 +224,57 @@ fn digits(reader: &mut Reader<'_>) -> Result<(u8, i8)> {
         _ => {
             let message = format!("numeric takes 1 to {MAX_PRECISION} digits, and no more of them behind the point");
             Err(reader.error(QueryErrorKind::UnknownType, &message).with_hint("write numeric(10,2)"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::compute::can_cast_types;
+    use arrow::datatypes::Field;
+
+    use super::*;
+
+    #[test]
+    fn every_cast_that_is_promised_can_be_done_and_is_read_back() {
+        let text = || Box::new(DataType::Utf8);
+        let types = [
+            DataType::Int8,
+            DataType::UInt64,
+            DataType::Int64,
+            DataType::Float16,
+            DataType::Float64,
+            DataType::Decimal32(5, 1),
+            DataType::Decimal64(6, -2),
+            DataType::Decimal128(9, 2),
+            DataType::Decimal256(60, 3),
+            DataType::Boolean,
+            DataType::Date32,
+            DataType::Date64,
+            DataType::Time32(TimeUnit::Second),
+            DataType::Time64(TimeUnit::Nanosecond),
+            DataType::Timestamp(TimeUnit::Second, None),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("Europe/Berlin".into())),
+            DataType::Utf8,
+            DataType::LargeUtf8,
+            DataType::Utf8View,
+            DataType::Dictionary(Box::new(DataType::Int8), text()),
+            DataType::Binary,
+            DataType::Duration(TimeUnit::Second),
+            DataType::Null,
+            DataType::List(Arc::new(Field::new_list_field(DataType::Int8, true))),
+        ];
+        let casts = NAMES.iter().map(|(_, cast)| *cast).chain([CastType::Numeric(Some((50, 2)))]);
+        for cast in casts {
+            for from in &types {
+                if let Ok(Some(to)) = cast.resolve(from, "select", "a") {
+                    assert!(can_cast_types(from, &to), "{from} to {to}");
+                    let again = CastType::of(&to).resolve(from, "select", "a");
+                    assert_eq!(again, Ok(Some(to)), "{from} to {}", cast.name());
+                }
+            }
         }
     }
 }

@@ -15,16 +15,14 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, Float32Array, Float64Array, StringArray, UInt64Array, make_comparator, new_empty_array,
-};
+use arrow::array::{Array, ArrayRef, StringArray, UInt64Array, make_comparator, new_empty_array};
 use arrow::compute::{SortOptions, cast, concat, sort, take};
 use arrow::datatypes::DataType;
 
 use super::bind::Budget;
 use super::bound::{BoundExpr, Predicate, PredicateOp};
 use super::error::{QueryErrorKind, Result};
-use super::text::{as_double, is_float};
+use super::float::{both_spellings, is_float, is_nan};
 use super::value::{self, Fit, Kind, Misfit};
 use super::{Comparison, Limits, Quantifier, QueryError, Single, Test, Truth, pattern};
 
@@ -187,7 +185,7 @@ impl Column<'_> {
     }
 
     fn like(&self, op: PredicateOp, operator: &str, pattern: &str) -> Result<BoundExpr> {
-        self.pattern(op, operator, pattern, with_percent(pattern))
+        self.pattern(op, operator, pattern, pattern::with_percent(pattern))
     }
 
     fn matching(&self, op: PredicateOp, operator: &str, pattern: &str, budget: &mut Budget) -> Result<BoundExpr> {
@@ -274,27 +272,6 @@ fn hint_value(data_type: &DataType) -> &'static str {
     }
 }
 
-fn is_nan(value: &ArrayRef) -> bool {
-    as_double(value, 0).is_some_and(f64::is_nan)
-}
-
-/// The lower and the greater of the two bit patterns of a zero or a NaN.
-pub(super) fn both_spellings(value: &ArrayRef) -> Option<(ArrayRef, ArrayRef)> {
-    let double = as_double(value, 0)?;
-    if double != 0.0 && !double.is_nan() {
-        return None;
-    }
-    let signed = |sign: f64| -> Option<ArrayRef> {
-        let double = double.copysign(sign);
-        match value.data_type() {
-            DataType::Float64 => Some(Arc::new(Float64Array::from(vec![double]))),
-            #[expect(clippy::cast_possible_truncation, reason = "zeros and NaNs keep their sign")]
-            narrow => cast(&Float32Array::from(vec![double as f32]), narrow).ok(),
-        }
-    };
-    Some((signed(-1.0)?, signed(1.0)?))
-}
-
 /// The values sorted, each once.
 pub(super) fn ascending_distinct(values: &ArrayRef) -> Option<ArrayRef> {
     let sorted = sort(values, None).ok()?;
@@ -302,36 +279,4 @@ pub(super) fn ascending_distinct(values: &ArrayRef) -> Option<ArrayRef> {
     let firsts = (0..sorted.len()).filter(|at| *at == 0 || compare(at - 1, *at).is_ne());
     let firsts = UInt64Array::from_iter_values(firsts.map(|at| at as u64));
     take(&sorted, &firsts, None).ok()
-}
-
-/// A pattern with `%` for each `*`, as PostgREST has it; `\*` is a literal star, and every other escape stays as it is.
-fn with_percent(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len());
-    let mut chars = pattern.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '*' => out.push('%'),
-            '\\' => match chars.next() {
-                Some('*') => out.push('*'),
-                Some(escaped) => out.extend(['\\', escaped]),
-                None => out.push('\\'),
-            },
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_percent;
-
-    #[test]
-    fn a_star_is_a_percent_unless_it_is_escaped() {
-        for (pattern, expected) in
-            [("*a*", "%a%"), (r"a\*b", "a*b"), (r"a\\*", r"a\\%"), (r"50\%", r"50\%"), (r"a\", r"a\")]
-        {
-            assert_eq!(with_percent(pattern), expected, "{pattern}");
-        }
-    }
 }

@@ -50,6 +50,18 @@ pub fn from_filters_within(
     strictness: Strictness,
     limits: &Limits,
 ) -> Result<(BoundQuery, Vec<String>)> {
+    let (filter, ignored) = read(map, schema, strictness, limits)?;
+    let query = Query { filter, ..Query::default() };
+    Ok((BoundQuery::bind(&query, schema, limits)?, ignored))
+}
+
+/// Reads a map of filters: the condition that they make, and the keys that were ignored.
+pub(super) fn read(
+    map: &Map<String, Value>,
+    schema: &SchemaRef,
+    strictness: Strictness,
+    limits: &Limits,
+) -> Result<(Option<Expr>, Vec<String>)> {
     if map.len() > limits.max_conditions {
         let message = format!("{} filters are more than the {} that are read", map.len(), limits.max_conditions);
         return Err(QueryError::new(QueryErrorKind::TooComplex, "filters", "", message));
@@ -73,8 +85,7 @@ pub fn from_filters_within(
             exprs.push(expr);
         }
     }
-    let query = Query { filter: Expr::all(exprs), ..Query::default() };
-    Ok((BoundQuery::bind(&query, schema, limits)?, ignored))
+    Ok((Expr::all(exprs), ignored))
 }
 
 /// What a key says about its column.

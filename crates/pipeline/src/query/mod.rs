@@ -1,9 +1,20 @@
-//! The query language: PostgREST's URL parameters, and the short form that dashboards send.
+//! The query language: PostgREST's URL parameters, with aggregates that can be filtered and ordered by, cursors, and
+//! Datasette's `column__operator=value`; the same as JSON; and the short form that dashboards send.
 //!
 //! A query is read in two stages. The *untyped* [`Query`] is plain data: names and texts, as [`Query::from_params`] reads
-//! them from a URL, [`dashboard`] from a JSON map, or a program writes them. *Binding* it to a dataset's schema
+//! them from a URL, [`Query::from_json`] from an object, or a program writes them. *Binding* it to a dataset's schema
 //! ([`BoundQuery::bind`]) finds the columns, reads the texts as the columns' types and brings the whole into a normal form,
-//! in which two spellings of one question are equal ([`BoundQuery::canonical`] has the rules). [`parse`] does both.
+//! in which two spellings of one question are equal ([`BoundQuery::canonical`] has the rules). [`parse`] and [`parse_json`]
+//! do both; only they know `column__operator`, as it takes the columns to tell it from a column.
+//!
+//! | question | file |
+//! |---|---|
+//! | parameters, trees, lists | `parse`, `logic`, `array`, on `reader` |
+//! | columns of the answer, order | `select`, `order`, `cast`, `aggregate` |
+//! | what groups there are, which names mean what | `stage` |
+//! | a test of one column | `operator`, `column`, `value`, `pattern`, `datasette` |
+//! | pages | `cursor`, `position` |
+//! | back to text | `canonical`, `print`, `text` |
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -16,6 +27,8 @@
 //! let one = pipeline::query::parse("year=gte.2020&region=in.(EU,US)&limit=5", &schema, &rules).unwrap();
 //! let two = pipeline::query::parse("limit=5&region=in.(US,%22EU%22)&year=not.lt.2020", &schema, &rules).unwrap();
 //! assert_eq!(one.canonical(), two.canonical());
+//! let top = "select=region,n:count()&having=n.gt.1&order=count().desc";
+//! assert_eq!(pipeline::query::parse(top, &schema, &rules).unwrap().output_schema().field(1).name(), "n");
 //! ```
 
 mod aggregate;
@@ -29,6 +42,8 @@ mod cursor;
 pub mod dashboard;
 mod datasette;
 mod error;
+mod float;
+mod json;
 mod logic;
 mod number;
 mod operator;
@@ -38,6 +53,7 @@ mod parse;
 mod pattern;
 mod position;
 mod print;
+mod reader;
 mod select;
 mod stage;
 mod text;
@@ -53,6 +69,7 @@ pub use bound::{
 };
 pub use cast::CastType;
 pub use error::{QueryError, QueryErrorKind, Result};
+pub use json::{Filters, parse_json};
 pub use operator::operators_of;
 pub use select::SelectItem;
 pub use untyped::{
@@ -85,7 +102,7 @@ pub struct Limits {
     pub max_in_items: usize,
     /// How many conditions, and how many columns to order by or to select, a query may have.
     pub max_conditions: usize,
-    /// How long a `like` pattern may be, in bytes.
+    /// How long a pattern of `like`, `match` and their like may be, in bytes.
     pub max_pattern_bytes: usize,
 }
 

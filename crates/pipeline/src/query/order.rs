@@ -1,7 +1,7 @@
 //! The parameter `order`: `column.desc.nullslast,amount.sum(),"a column"`.
 
 use super::error::{QueryErrorKind, Result, cut};
-use super::logic::Reader;
+use super::reader::Reader;
 use super::select::{Expression, expression};
 use super::{Direction, Limits, Nulls, Operand, OrderBy, QueryError};
 

@@ -14,6 +14,7 @@ pub fn decode(raw: &str) -> Result<Vec<(String, String)>> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let bad = |_| {
             QueryError::new(QueryErrorKind::BadSyntax, name, value, "the parameter is not UTF-8 once percent-decoded")
+                .with_hint("send texts as UTF-8, percent-encoded")
         };
         let decoded_name = decode_part(name).map_err(bad)?;
         let decoded_value = decode_part(value).map_err(bad)?;

@@ -8,8 +8,8 @@
 use arrow::datatypes::Schema;
 
 use super::error::{QueryErrorKind, cut};
-use super::logic::Reader;
 use super::operator::{Operator, example, no_operator};
+use super::reader::Reader;
 use super::select::{SelectItem, select};
 use super::{Expr, Limits, Operand, OrderBy, Query, QueryError, Result, Rules, Test, datasette, order::order, params};
 

@@ -1,4 +1,4 @@
-//! Regular expressions, compiled once when a query is bound. Their time is linear in the text that is searched, and their
+//! Patterns: those of `like`, in one spelling, and regular expressions, compiled once when a query is bound. Their time is linear in the text that is searched, and their
 //! size is bounded here, so that no pattern can hold up more than its own query.
 
 use regex::{Regex, RegexBuilder};
@@ -40,6 +40,24 @@ pub(super) fn refused(parameter: &str, pattern: &str, problem: &regex::Error) ->
     QueryError::new(QueryErrorKind::BadPattern, parameter, pattern, message).with_hint(hint)
 }
 
+/// A pattern with `%` for each `*`, as PostgREST has it; `\*` is a literal star, and every other escape stays as it is.
+pub(super) fn with_percent(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '*' => out.push('%'),
+            '\\' => match chars.next() {
+                Some('*') => out.push('*'),
+                Some(escaped) => out.extend(['\\', escaped]),
+                None => out.push('\\'),
+            },
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,5 +88,14 @@ mod tests {
         assert!(compiled("b", false).unwrap().is_match("abc"));
         assert!(!compiled("B", false).unwrap().is_match("abc"));
         assert!(compiled("É", true).unwrap().is_match("aéc"));
+    }
+
+    #[test]
+    fn a_star_is_a_percent_unless_it_is_escaped() {
+        for (pattern, expected) in
+            [("*a*", "%a%"), (r"a\*b", "a*b"), (r"a\\*", r"a\\%"), (r"50\%", r"50\%"), (r"a\", r"a\")]
+        {
+            assert_eq!(with_percent(pattern), expected, "{pattern}");
+        }
     }
 }

@@ -11,8 +11,7 @@ use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 
 use super::bound::{BoundExpr, BoundOrder, Predicate, PredicateOp};
-use super::column::both_spellings;
-use super::text::{as_double, is_float};
+use super::float::{both_spellings, is_float, is_nan};
 
 /// A key of an order, and the value to begin at.
 pub(super) struct Key {
@@ -136,7 +135,7 @@ impl Key {
     }
 
     fn is_nan(&self) -> bool {
-        self.value.as_ref().and_then(|value| as_double(value, 0)).is_some_and(f64::is_nan)
+        self.value.as_ref().is_some_and(is_nan)
     }
 
     /// Values that are NaN: one of the parts holds.

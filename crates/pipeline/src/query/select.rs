@@ -9,7 +9,7 @@
 use super::aggregate::AggregateCall;
 use super::cast::CastType;
 use super::error::{QueryErrorKind, Result, cut};
-use super::logic::Reader;
+use super::reader::Reader;
 use super::{Limits, QueryError};
 
 /// The characters that end a name without quotes.

@@ -1,10 +1,12 @@
 //! The query language by tables of cases: what is read, what is refused, what is equal.
 
 mod bad;
+mod cursors;
 mod dashboards;
 mod equal;
 mod good;
 mod groups;
+mod json;
 mod operators;
 mod values;
 

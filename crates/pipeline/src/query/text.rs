@@ -1,25 +1,11 @@
 //! Values to texts: one text for each value, as the canonical form needs it.
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Float32Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::float::as_double;
 use super::value::relabelled;
-
-/// Whether the values are floats.
-pub(super) fn is_float(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Float16 | DataType::Float32 | DataType::Float64)
-}
-
-/// A float value as the widest type, `None` for other types.
-pub(super) fn as_double(values: &dyn Array, at: usize) -> Option<f64> {
-    Some(match values.data_type() {
-        DataType::Float16 => values.as_primitive::<Float16Type>().value(at).to_f64(),
-        DataType::Float32 => f64::from(values.as_primitive::<Float32Type>().value(at)),
-        DataType::Float64 => values.as_primitive::<Float64Type>().value(at),
-        _ => return None,
-    })
-}
 
 /// A value as the one text that stands for it in a canonical query; [`fit`](super::value::fit) reads it back. The two zeros have one text,
 /// and so have all NaNs.

@@ -18,6 +18,7 @@ fn check(params: &str, code: &str, parameter: &str, hint: &str) {
     let said = error.hint().unwrap_or_default();
     assert_eq!((error.code(), error.parameter()), (code, parameter), "{params}: {error}; {said}");
     assert!(said.contains(hint), "{params}: {error}; {said}");
+    assert!(!said.is_empty(), "{params}: {error} has no hint");
     let message = error.to_string();
     assert!(!message.ends_with('.') && !message.starts_with(char::is_uppercase), "{params}: {message}");
 }
