@@ -25,7 +25,14 @@ pub(super) fn cast_column(column: &ArrayRef, to: &DataType, name: &str) -> Resul
     let options = |safe| CastOptions { safe, format_options: FormatOptions::default() };
     match cast_with_options(column, to, &options(false)) {
         Ok(cast) => Ok(cast),
-        Err(error) => Err(misfit(column, to, name, &options(true)).unwrap_or_else(|| error.into())),
+        Err(error) => {
+            // A dictionary may hold values that no row has; only a value that a row loses is an error.
+            let Ok(cast) = cast_with_options(column, to, &options(true)) else { return Err(error.into()) };
+            match misfit(column, &cast) {
+                Some(at) => Err(bad_cast(column, at, to, name)?),
+                None => Ok(cast),
+            }
+        }
     }
 }
 
@@ -48,19 +55,22 @@ fn rounded(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     }
 }
 
-/// The error about the first value that becomes null when errors are left out.
-fn misfit(column: &ArrayRef, to: &DataType, name: &str, options: &CastOptions<'_>) -> Option<EvalError> {
-    let cast = cast_with_options(column, to, options).ok()?;
+/// The first row whose value became null in a cast that leaves errors out.
+fn misfit(column: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
     let (before, after) = (column.logical_nulls(), cast.logical_nulls()?);
     let was_value = |at: &usize| before.as_ref().is_none_or(|nulls| nulls.is_valid(*at));
-    let at = (0..column.len()).filter(was_value).find(|at| after.is_null(*at))?;
+    (0..column.len()).filter(was_value).find(|at| after.is_null(*at))
+}
+
+/// The error about the value in a row.
+fn bad_cast(column: &ArrayRef, at: usize, to: &DataType, name: &str) -> Result<EvalError, ArrowError> {
     let format = FormatOptions::default();
-    let value = ArrayFormatter::try_new(column, &format).ok()?.value(at).to_string();
+    let value = ArrayFormatter::try_new(column, &format)?.value(at).to_string();
     let value = match value.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}...", &value[..end]),
         None => value,
     };
-    Some(EvalError::BadCast { column: name.to_owned(), value, data_type: in_words(to) })
+    Ok(EvalError::BadCast { column: name.to_owned(), value, data_type: in_words(to) })
 }
 
 /// A type as the language names it.
@@ -88,7 +98,8 @@ fn in_words(data_type: &DataType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, Float64Array, Int64Array, StringArray};
+    use arrow::array::{Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array, StringArray};
+    use arrow::datatypes::Int8Type;
 
     use super::*;
 
@@ -129,5 +140,13 @@ mod tests {
             "'NaN' of column 'c' cannot be cast to int8",
         );
         check_bad(Int64Array::from(vec![300]), DataType::Int8, "'300' of column 'c' cannot be cast to int2");
+    }
+
+    #[test]
+    fn values_of_a_dictionary_that_no_row_has_are_not_cast() {
+        let texts = Arc::new(StringArray::from(vec!["7", "x", "8"]));
+        let of = |keys: Vec<Option<i8>>| DictionaryArray::<Int8Type>::new(Int8Array::from(keys), texts.clone());
+        check(of(vec![Some(2), None, Some(0)]), DataType::Int64, &[Some("8"), None, Some("7")]);
+        check_bad(of(vec![Some(2), Some(1)]), DataType::Int64, "'x' of column 'c' cannot be cast to int8");
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A condition is true, false or unknown for a row (SQL's three-valued logic), and a row is kept if it is true. A bound
 //! condition has no negation above its predicates, and without one, unknown and false can be told apart no longer: `and` and
-//! `or` of conditions are true in the same rows if unknown is taken for false. So a mask is plain bits.
+//! `or` of conditions are true in the same rows if unknown is taken for false. So a mask is plain bits. Here is one test of one
+//! column; [`among`] puts them together.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
 use arrow::buffer::BooleanBuffer;
@@ -12,7 +13,7 @@ use arrow::compute::{cast, is_not_null, is_null, take};
 use arrow::datatypes::DataType;
 use regex::Regex;
 
-use super::{EvalError, membership};
+use super::{EvalError, among, membership};
 use crate::query::{BoundExpr, Predicate, PredicateOp};
 
 /// The rows of a batch in which the condition is true; never null. Its columns are those of the schema that the condition
@@ -25,30 +26,7 @@ pub fn filter_mask(expr: &BoundExpr, batch: &RecordBatch) -> Result<BooleanArray
 }
 
 pub(super) fn bits(expr: &BoundExpr, batch: &RecordBatch) -> Result<BooleanBuffer, EvalError> {
-    match expr {
-        BoundExpr::Test(predicate) => {
-            let column = batch.columns().get(predicate.column).ok_or(EvalError::SchemaMismatch)?;
-            test(predicate, column)
-        }
-        BoundExpr::And(items) => {
-            let mut mask = BooleanBuffer::new_set(batch.num_rows());
-            for (at, item) in items.iter().enumerate() {
-                let next = bits(item, batch)?;
-                mask = if at == 0 { next } else { &mask & &next };
-                if !mask.has_true() {
-                    break;
-                }
-            }
-            Ok(mask)
-        }
-        BoundExpr::Or(items) => {
-            let mut mask = BooleanBuffer::new_unset(batch.num_rows());
-            for item in items {
-                mask = &mask | &bits(item, batch)?;
-            }
-            Ok(mask)
-        }
-    }
+    among::bits(expr, batch, None)
 }
 
 /// The bits that are true and not null.
@@ -60,7 +38,8 @@ pub(super) fn true_bits(array: BooleanArray) -> BooleanBuffer {
     }
 }
 
-fn test(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
+/// The rows of a column in which a test is true.
+pub(super) fn test(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
     use PredicateOp::*;
     match predicate.op {
         IsNull => return Ok(true_bits(is_null(column)?)),

@@ -12,6 +12,7 @@
 //! [`Streaming`] answers the same queries from batches that arrive one by one, and holds only rows that may still be in the
 //! answer. [`pushdown`] says how much of a query a source can do.
 
+mod among;
 mod cast;
 mod compact;
 mod group;

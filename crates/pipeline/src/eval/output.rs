@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
+use rayon::prelude::*;
 
 use super::cast::cast_column;
+use super::rows::{is_large, pieces};
 use super::{EvalError, Run, weight};
 use crate::query::{BoundCursor, BoundExpr, BoundQuery};
 
@@ -18,7 +20,7 @@ pub(super) fn made(
     run: &Run,
 ) -> Result<Vec<RecordBatch>, EvalError> {
     let Some(output) = query.output() else { return Ok(batches) };
-    let batch = |batch: RecordBatch| -> Result<RecordBatch, EvalError> {
+    let batch = |batch: &RecordBatch| -> Result<RecordBatch, EvalError> {
         run.check()?;
         let columns = output.iter().zip(batch.columns()).map(|(column, array)| match &column.cast {
             Some(to) => {
@@ -32,7 +34,11 @@ pub(super) fn made(
         let columns = columns.collect::<Result<Vec<_>, EvalError>>()?;
         Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
     };
-    batches.into_iter().map(batch).collect()
+    let casts = output.iter().any(|column| column.cast.is_some());
+    if casts && is_large(&batches) {
+        return pieces(&batches).par_iter().map(batch).collect();
+    }
+    batches.iter().map(batch).collect()
 }
 
 impl BoundQuery {
@@ -61,11 +67,14 @@ impl BoundQuery {
         let mut query = self.clone();
         let Some(cursor) = query.cursor.take() else { return query };
         query.filter = match (query.filter.take(), cursor.from) {
-            (Some(BoundExpr::And(mut all)), Some(from)) => {
-                all.push(from);
-                Some(BoundExpr::And(all))
+            (Some(filter), Some(from)) => {
+                // One level, so that a source can be asked for each condition.
+                let parts = [filter, from].into_iter().flat_map(|part| match part {
+                    BoundExpr::And(parts) => parts,
+                    part => vec![part],
+                });
+                Some(BoundExpr::And(parts.collect()))
             }
-            (Some(filter), Some(from)) => Some(BoundExpr::And(vec![filter, from])),
             (filter, from) => filter.or(from),
         };
         query.cursor = Some(BoundCursor { from: None, ..cursor });
