@@ -1,5 +1,6 @@
 //! The query language by tables of cases: what is read, what is refused, what is equal.
 
+mod asked;
 mod bad;
 mod cursors;
 mod dashboards;
@@ -8,6 +9,7 @@ mod good;
 mod groups;
 mod json;
 mod operators;
+mod pages;
 mod values;
 
 use std::sync::{Arc, LazyLock};

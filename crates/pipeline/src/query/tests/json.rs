@@ -93,8 +93,6 @@ fn filters_come_on_top() {
 
 #[test]
 fn an_error_names_its_place() {
-    let deep = format!("{{\"where\": {}\"year.gt.1\"{}}}", "{\"not\": ".repeat(40), "}".repeat(40));
-    let inside = format!("where{}...", ".not".repeat(32)[..95].to_owned());
     for (json, code, parameter, hint) in [
         (r#"{"wehre": {}}"#, "bad_syntax", "wehre", "did you mean 'where'?"),
         (r#"{"page": 5}"#, "bad_syntax", "page", "select, distinct, where"),
@@ -116,6 +114,16 @@ fn an_error_names_its_place() {
         (r#"{"filters": []}"#, "bad_value", "filters", "year_min"),
         (r#"{"cursor": 5}"#, "bad_value", "cursor", ""),
         (r#"{"cursor": "x"}"#, "bad_cursor", "cursor", "begin anew"),
+    ] {
+        refused(json, code, parameter, hint);
+    }
+    let many = format!("{{\"select\": [{}]}}", vec!["\"year\""; 1_001].join(","));
+    refused(&many, "too_complex", "select", "select=*");
+}
+
+#[test]
+fn an_error_in_a_tree_names_its_place() {
+    for (json, code, parameter, hint) in [
         (r#"{"where": 5}"#, "bad_value", "where", "\"op\""),
         (r#"{"where": ["year.gt.5"]}"#, "bad_value", "where", "\"op\""),
         (r#"{"where": {}}"#, "bad_value", "where", "\"op\""),
@@ -141,6 +149,19 @@ fn an_error_names_its_place() {
         (r#"{"where": {"column": "year", "op": "gt", "any": [1, "x"]}}"#, "bad_value", "where.any", "a whole number"),
         (r#"{"where": {"column": "year", "op": "in", "value": 5}}"#, "bad_value", "where.value", "[1, 2, 3]"),
         (r#"{"where": {"column": "year", "op": "in", "value": [[5]]}}"#, "bad_value", "where.value", ""),
+    ] {
+        refused(json, code, parameter, hint);
+    }
+    let deep = format!("{{\"where\": {}\"year.gt.1\"{}}}", "{\"not\": ".repeat(40), "}".repeat(40));
+    let inside = format!("where{}...", ".not".repeat(32)[..95].to_owned());
+    refused(&deep, "too_complex", &inside, "can be one");
+    let many = format!("{{\"where\": {{\"and\": [{}]}}}}", vec!["\"year.gt.1\""; 1_001].join(","));
+    refused(&many, "too_complex", "where", "in.(a,b,c)");
+}
+
+#[test]
+fn a_value_of_another_type_names_its_place() {
+    for (json, code, parameter, hint) in [
         (r#"{"where": {"column": "year", "op": "eq", "value": null}}"#, "bad_value", "where.value", "\"is\""),
         (r#"{"where": {"column": "year", "op": "is", "value": 5}}"#, "bad_value", "where.value", "\"op\": \"eq\""),
         (
@@ -185,12 +206,7 @@ fn an_error_names_its_place() {
             "having.and[1].column",
             "count",
         ),
-        (deep.as_str(), "too_complex", inside.as_str(), ""),
     ] {
         refused(json, code, parameter, hint);
     }
-    let many = format!("{{\"where\": {{\"and\": [{}]}}}}", vec!["\"year.gt.1\""; 1_001].join(","));
-    refused(&many, "too_complex", "where", "in.(a,b,c)");
-    let many = format!("{{\"select\": [{}]}}", vec!["\"year\""; 1_001].join(","));
-    refused(&many, "too_complex", "select", "select=*");
 }
