@@ -8,6 +8,8 @@ use arrow::datatypes::SchemaRef;
 use cache_core::{How, Loaded, Stale};
 
 use crate::dataset::Dataset;
+use crate::eval::{EvalStats, PageEnd, Run};
+use crate::query::{BoundQuery, Query};
 use crate::table::Table;
 
 /// What one call wants.
@@ -94,6 +96,67 @@ pub struct Answer {
     pub origin: cache_core::Origin,
     /// Where they came from.
     pub from: AnswerFrom,
+    /// Where the next page begins; `None` if there are no more rows.
+    pub next: Option<Next>,
+    /// What evaluating them on a table took; nothing where they were kept as they are.
+    pub stats: EvalStats,
+    /// Holds the memory that they take. Whoever works on them asks it whether to go on.
+    pub run: Run,
+}
+
+/// Where the next page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// At a cursor.
+    Cursor(Arc<str>),
+    /// After so many rows, where a cursor would be too long.
+    Offset(u64),
+}
+
+impl Next {
+    /// Where the page behind one of `rows` rows begins.
+    pub(crate) fn after(query: &BoundQuery, end: &PageEnd, rows: u64) -> Self {
+        match query.cursor_after(end, rows) {
+            Some(cursor) => Self::Cursor(cursor.into()),
+            None => Self::Offset(query.rows_before().saturating_add(rows)),
+        }
+    }
+
+    /// The query for the next page.
+    pub fn query(&self, of: &BoundQuery) -> Query {
+        let mut query = of.to_query();
+        (query.cursor, query.offset) = match self {
+            Self::Cursor(cursor) => (Some(cursor.to_string()), 0),
+            Self::Offset(offset) => (None, *offset),
+        };
+        query
+    }
+
+    /// As one text, for a record on disk.
+    pub(crate) fn to_text(&self) -> String {
+        match self {
+            Self::Cursor(cursor) => format!("c{cursor}"),
+            Self::Offset(offset) => format!("o{offset}"),
+        }
+    }
+
+    /// What [`to_text`](Self::to_text) made.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        match (text.strip_prefix('c'), text.strip_prefix('o')) {
+            (Some(cursor), _) => Some(Self::Cursor(cursor.into())),
+            (_, Some(offset)) => offset.parse().ok().map(Self::Offset),
+            _ => None,
+        }
+    }
+}
+
+/// How the rows of a whole answer are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Counting {
+    /// All of them.
+    Exact,
+    /// From a sample where there are many, and not at all where the source would have to be asked.
+    Estimated,
 }
 
 /// The answer to a dashboard's filters.

@@ -13,19 +13,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use cache_core::{ByteTier, Cache, Codec, How, Key, LoadError, LoadOptions, Loaded, Scope, Stamps, Stats};
+use cache_core::{ByteTier, Cache, Codec, How, Key, LoadError, LoadOptions, Loaded, Origin, Scope, Stamps, Stats};
 use tokio::runtime::Handle;
 
-use crate::answer::{Answer, AnswerFrom, CallOptions, Prepared, Processed, Refreshed, TableInfo};
+use crate::answer::{Answer, AnswerFrom, CallOptions, Counting, Next, Prepared, Processed, Refreshed, TableInfo};
 use crate::catalog::{Catalog, Policies, SourceHandle};
 use crate::check::Verified;
 use crate::compute::compute;
+use crate::count;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::eval;
+use crate::eval::{self, EvalStats, QueryMemory, Run};
 use crate::fetch::Fetch;
 use crate::keys;
 use crate::marks::Marks;
+use crate::plan::Plan;
 use crate::policy::{Mode, Policy, PolicyOverrides};
 use crate::query::{BoundQuery, Rules, dashboard};
 use crate::registry::{Ask, Asking, Registry};
@@ -58,6 +60,12 @@ pub struct PipelineOptions {
     pub refresh_workers: usize,
     /// Where loads run; the caller's runtime when `None`.
     pub runtime: Option<Handle>,
+    /// The memory that queries on tables may take.
+    pub query_memory: QueryMemory,
+    /// How long a query on a table may take.
+    pub query_timeout: Duration,
+    /// A query that takes longer is logged with its plan.
+    pub slow_query: Duration,
     /// Runs the scans.
     pub fetch: Arc<dyn Fetch>,
 }
@@ -74,6 +82,9 @@ pub(crate) struct Inner {
     marks: Marks,
     pub(crate) fetch: Arc<dyn Fetch>,
     rules: Rules,
+    query_memory: QueryMemory,
+    query_timeout: Duration,
+    slow_query: Duration,
     /// The number of the last load. It begins above those of all processes before, as the stamps do.
     loads: AtomicU64,
 }
@@ -128,6 +139,9 @@ impl DataPipeline {
                 marks,
                 fetch: options.fetch,
                 rules: options.rules,
+                query_memory: options.query_memory,
+                query_timeout: options.query_timeout,
+                slow_query: options.slow_query,
                 loads: AtomicU64::new(options.stamps.counter()),
             }),
         })
@@ -244,22 +258,59 @@ impl DataPipeline {
     /// # Errors
     /// The evaluation failed; in query mode also as [`prepare`](Self::prepare).
     pub async fn answer(&self, prepared: &Prepared, query: &BoundQuery, call: &CallOptions) -> Result<Answer, Error> {
-        let Some((loaded, from)) = &prepared.table else { return self.answer_by_query(prepared, query, call).await };
-        let (table, query) = (Arc::clone(loaded.value()), query.clone());
-        let batches = compute(table.bytes, {
-            let table = Arc::clone(&table);
-            move || eval::evaluate(&query, table.input(), &eval::Run::unbounded())
+        let started = Instant::now();
+        let answer = match &prepared.table {
+            Some((loaded, from)) => self.answer_from_table(loaded, *from, query).await,
+            None => self.answer_by_query(prepared, query, call).await,
+        };
+        if started.elapsed() >= self.inner.slow_query {
+            let stats = answer.as_ref().map(|answer| answer.stats).unwrap_or_default();
+            tracing::warn!(
+                dataset = %prepared.dataset.name, request_id = %call.request_id,
+                duration_ms = started.elapsed().as_millis() as u64, query = %query.canonical(),
+                rows_tested = stats.rows_tested, rows_matched = stats.rows_matched,
+                batches = stats.batches, batches_skipped = stats.batches_skipped,
+                "slow query on dataset '{}': {:.1} s; plan: {}",
+                prepared.dataset.name, started.elapsed().as_secs_f64(), Plan::of(&prepared.dataset, query)
+            );
+        }
+        answer
+    }
+
+    async fn answer_from_table(
+        &self,
+        loaded: &Loaded<Arc<Table>>,
+        from: AnswerFrom,
+        query: &BoundQuery,
+    ) -> Result<Answer, Error> {
+        let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run());
+        let query = query.without_idle_limit(table.rows);
+        let (next, evaluated) = stoppable(&run, table.bytes, {
+            let (table, run) = (Arc::clone(&table), run.clone());
+            move || -> Result<_, Error> {
+                let evaluated = eval::evaluate(&query, table.input(), &run)?;
+                let rows = evaluated.num_rows() as u64;
+                Ok((evaluated.end().map(|end| Next::after(&query, end, rows)), evaluated))
+            }
         })
-        .await??;
-        let (schema, batches) = batches.into_parts();
+        .await?;
+        let stats = evaluated.stats();
+        let (schema, batches) = evaluated.into_parts();
         Ok(Answer {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
             schema,
             batches,
             origin: loaded.origin(),
-            from: *from,
+            from,
+            next,
+            stats,
+            run,
         })
+    }
+
+    fn run(&self) -> Run {
+        Run::new(&self.inner.query_memory, Some(Instant::now() + self.inner.query_timeout))
     }
 
     async fn answer_by_query(
@@ -288,7 +339,43 @@ impl DataPipeline {
             bytes: table.bytes,
             origin: loaded.origin(),
             from,
+            next: table.next.clone(),
+            stats: EvalStats::default(),
+            run: self.run(),
         })
+    }
+
+    /// How many rows the answer to a query would have without limit, offset and cursor; `None` where an estimate would
+    /// need the source. The origin is that of the data in which they were counted.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub async fn count(
+        &self,
+        prepared: &Prepared,
+        query: &BoundQuery,
+        how: Counting,
+        call: &CallOptions,
+    ) -> Result<Option<(u64, Origin)>, Error> {
+        if let Some((loaded, _)) = &prepared.table {
+            let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run());
+            let counted = stoppable(&run, table.bytes, {
+                let run = run.clone();
+                move || match how {
+                    Counting::Exact => eval::count(&query, table.input(), &run),
+                    Counting::Estimated => count::estimated(&query, &table, &run),
+                }
+            });
+            return Ok(Some((counted.await?, loaded.origin())));
+        }
+        match how {
+            Counting::Estimated => Ok(None),
+            Counting::Exact => {
+                let answer = self.answer_by_query(prepared, &query.counting(), call).await?;
+                let rows = if query.group().is_some() { answer.rows } else { count::value_of(&answer.batches) };
+                Ok(Some((rows, answer.origin)))
+            }
+        }
     }
 
     /// Loads a dataset if need be and applies a dashboard's filters: `<col>_min`, `<col>_max`, lists,
@@ -389,6 +476,28 @@ impl DataPipeline {
 
     pub(crate) fn next_version(&self) -> u64 {
         self.inner.loads.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// Runs `work` on a table of `bytes` bytes; it is stopped when nobody waits for it any more.
+async fn stoppable<T: Send + 'static, E: Into<Error> + Send + 'static>(
+    run: &Run,
+    bytes: u64,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, Error> {
+    let mut stop = StopOnDrop(Some(run.clone()));
+    let outcome = compute(bytes, work).await;
+    stop.0 = None;
+    outcome?.map_err(Into::into)
+}
+
+struct StopOnDrop(Option<Run>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(run) = &self.0 {
+            run.cancel();
+        }
     }
 }
 

@@ -55,14 +55,6 @@ pub enum Error {
         /// Whether a narrower query would help: a result was too large, not the table.
         narrower_helps: bool,
     },
-    /// The answer has more rows than one answer may have.
-    #[error("the answer has {rows} rows, more than the {max_rows} of one answer")]
-    TooManyRows {
-        /// How many it has.
-        rows: u64,
-        /// How many it may have.
-        max_rows: u64,
-    },
     /// The load took longer than the policy allows, or the caller's deadline passed.
     #[error("loading dataset '{dataset}' did not finish in time")]
     Timeout {

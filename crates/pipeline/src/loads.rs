@@ -59,7 +59,8 @@ impl DataPipeline {
                     dataset: dataset.source_dataset.clone(),
                     projection: pushdown.projection.clone(),
                     filters: pushdown.filters,
-                    limit: pushdown.limit,
+                    // One row more tells whether there is a next page.
+                    limit: pushdown.limit.map(|limit| limit.saturating_add(1)),
                 };
                 let on_begin = this.on_begin(&dataset, context);
                 let sink = ResultSink::new(&dataset, &query, pushdown.projection.as_deref(), on_begin)?;

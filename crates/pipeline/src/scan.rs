@@ -6,9 +6,10 @@ use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
 use plugin_sdk::{ErrorCode, Fingerprint, SourceError};
 
+use crate::answer::Next;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::eval::{self, EvalError, Streaming};
+use crate::eval::{self, EvalError, PageEnd, Streaming};
 use crate::fetch::{Flow, Sink};
 use crate::query::BoundQuery;
 use crate::table::{Table, TableBuilder};
@@ -94,6 +95,9 @@ impl Sink for TableSink {
 /// Applies a query to the batches of a scan.
 pub(crate) struct ResultSink {
     schema: SchemaRef,
+    /// The query as it was asked.
+    asked: BoundQuery,
+    /// The query on the columns that come.
     query: BoundQuery,
     max_bytes: u64,
     on_begin: OnBegin,
@@ -102,6 +106,8 @@ pub(crate) struct ResultSink {
 
 struct ResultState {
     streaming: Streaming,
+    /// Whether the result is a page that ends where it had become too large.
+    is_cut: bool,
     fingerprint: Fingerprint,
     failure: Option<ScanFailure>,
 }
@@ -114,13 +120,15 @@ impl ResultSink {
         projection: Option<&[usize]>,
         on_begin: OnBegin,
     ) -> Result<Self, Error> {
+        let asked = query.clone();
         let query = match projection {
             Some(columns) => query.project(columns)?,
             None => query.clone(),
         };
         let streaming = Streaming::new(&query);
-        let state = Mutex::new(ResultState { streaming, fingerprint: Fingerprint::UNKNOWN, failure: None });
-        Ok(Self { schema: dataset.schema.clone(), query, max_bytes: dataset.policy.max_bytes, on_begin, state })
+        let fingerprint = Fingerprint::UNKNOWN;
+        let state = Mutex::new(ResultState { streaming, is_cut: false, fingerprint, failure: None });
+        Ok(Self { schema: dataset.schema.clone(), asked, query, max_bytes: dataset.policy.max_bytes, on_begin, state })
     }
 
     pub(crate) fn failure(&self) -> Option<ScanFailure> {
@@ -131,14 +139,17 @@ impl ResultSink {
         let mut state = self.state.lock();
         let streaming = std::mem::replace(&mut state.streaming, Streaming::new(&self.query));
         let result = streaming.finish().map_err(ScanFailure::Eval)?;
+        let rows = result.num_rows() as u64;
+        let cut = state.is_cut.then(|| PageEnd { keys: Vec::new(), ties: self.asked.offset().saturating_add(rows) });
+        let next = result.end().or(cut.as_ref()).map(|end| Next::after(&self.asked, end, rows));
         let (schema, batches) = result.into_parts();
         Ok(Table {
             schema,
-            rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
+            rows,
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
             batches,
             fingerprint: state.fingerprint,
-            next: None,
+            next,
             version,
         })
     }
@@ -148,6 +159,7 @@ impl Sink for ResultSink {
     fn begin(&self, fingerprint: Fingerprint, schema: SchemaRef) -> Result<(), SourceError> {
         let mut state = self.state.lock();
         state.streaming = Streaming::new(&self.query);
+        state.is_cut = false;
         state.fingerprint = fingerprint;
         state.failure = (schema != self.schema).then_some(ScanFailure::SchemaChanged(schema));
         if state.failure.is_some() {
@@ -165,6 +177,11 @@ impl Sink for ResultSink {
             stop()
         })?;
         if state.streaming.held_bytes() as u64 > self.max_bytes {
+            // Rows in the source's order are an answer as far as they go: the next page goes on from there.
+            if self.query.order().is_empty() && self.query.group().is_none() {
+                state.is_cut = flow == Flow::Continue;
+                return Ok(Flow::Done);
+            }
             state.failure = Some(ScanFailure::TooLarge { narrower_helps: true });
             return Err(stop());
         }

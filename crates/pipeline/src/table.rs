@@ -1,12 +1,11 @@
 //! A dataset, or the result of a query, in memory.
 
-use std::sync::Arc;
-
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
 use plugin_sdk::{Fingerprint, SourceError};
 
+use crate::answer::Next;
 use crate::eval;
 
 /// Rows that a stored batch aims at: enough for the kernels to run at full speed, few enough that
@@ -27,7 +26,7 @@ pub struct Table {
     /// The source's change token from before the scan.
     pub fingerprint: Fingerprint,
     /// Where the next page of a result begins; `None` for a whole dataset and for a last page.
-    pub next: Option<Arc<str>>,
+    pub next: Option<Next>,
     /// Number of the load that made the table, given when it began; grows within one process, never 0.
     pub version: u64,
 }
@@ -114,6 +113,8 @@ impl TableBuilder {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::Int64Array;
     use arrow::datatypes::{DataType, Field, Schema};
 

@@ -1,7 +1,7 @@
 //! How tables and results are kept on disk: what is known of them, then an Arrow IPC stream.
 //!
 //! ```text
-//! version: u64 LE | fingerprint length: u8 | fingerprint | cursor length: u32 LE | cursor | Arrow IPC stream (schema, batches)
+//! version: u64 LE | fingerprint length: u8 | fingerprint | length of next: u32 LE | next page | Arrow IPC stream (schema, batches)
 //! ```
 //!
 //! The stream is validated when it is read back, as everything is that comes from outside of the process.
@@ -13,6 +13,7 @@ use arrow::ipc::writer::StreamWriter;
 use cache_core::{Persist, PersistError};
 use plugin_sdk::Fingerprint;
 
+use crate::answer::Next;
 use crate::eval;
 use crate::table::Table;
 
@@ -37,7 +38,7 @@ impl Persist<Arc<Table>> for TableFormat {
         let mut bytes = table.version.to_le_bytes().to_vec();
         bytes.push(u8::try_from(fingerprint.len())?);
         bytes.extend_from_slice(fingerprint);
-        let next = table.next.as_deref().unwrap_or_default();
+        let next = table.next.as_ref().map(Next::to_text).unwrap_or_default();
         bytes.extend_from_slice(&u32::try_from(next.len())?.to_le_bytes());
         bytes.extend_from_slice(next.as_bytes());
         let mut writer = StreamWriter::try_new(bytes, &table.schema)?;
@@ -52,9 +53,12 @@ impl Persist<Arc<Table>> for TableFormat {
         let (version, rest) = bytes.split_first_chunk::<8>().ok_or("no version")?;
         let (length, rest) = rest.split_first().ok_or("no fingerprint")?;
         let (fingerprint, rest) = rest.split_at_checked(usize::from(*length)).ok_or("half a fingerprint")?;
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or("no cursor")?;
-        let (next, stream) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("half a cursor")?;
-        let next = Some(std::str::from_utf8(next)?).filter(|next| !next.is_empty()).map(Arc::from);
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or("no next page")?;
+        let (next, stream) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("half a next page")?;
+        let next = match std::str::from_utf8(next)? {
+            "" => None,
+            text => Some(Next::from_text(text).ok_or("no such page")?),
+        };
         let reader = StreamReader::try_new(stream, None)?;
         let schema = reader.schema();
         let batches = reader.collect::<Result<Vec<_>, _>>()?;
@@ -84,7 +88,7 @@ mod tests {
             bytes: 0,
             batches,
             fingerprint: Fingerprint::new(b"v7").unwrap(),
-            next: Some("cursor".into()),
+            next: Some(Next::Cursor("token".into())),
             version: 7,
         })
     }
@@ -94,7 +98,7 @@ mod tests {
         let written = table(batches);
         let read = TableFormat.decode(TableFormat.encode(&written).unwrap()).unwrap();
         assert_eq!((read.version, read.rows), (7, written.rows));
-        assert_eq!((read.fingerprint.as_bytes(), read.next.as_deref()), (&b"v7"[..], Some("cursor")));
+        assert_eq!((read.fingerprint.as_bytes(), &read.next), (&b"v7"[..], &written.next));
         assert_eq!((&read.schema, &read.batches), (&written.schema, &written.batches));
     }
 

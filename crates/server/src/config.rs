@@ -53,8 +53,16 @@ pub struct Config {
     pub workers: usize,
     /// The largest limit of a query.
     pub max_rows: u64,
-    /// The longest answer, before compression.
-    pub max_answer_bytes: usize,
+    /// Memory for one query.
+    pub query_max_bytes: u64,
+    /// Memory for all queries at a time.
+    pub queries_max_bytes: u64,
+    /// How long a query on a cached table may take.
+    pub query_timeout: Duration,
+    /// A query that takes longer is logged with its plan.
+    pub slow_query: Duration,
+    /// How long a client may leave unread what is streamed to it.
+    pub stall_timeout: Duration,
     /// The largest request body.
     pub max_body_bytes: usize,
     /// Connections at a time, for each worker.
@@ -138,7 +146,11 @@ impl Config {
             },
             workers,
             max_rows: above_zero(layers, "max_rows")?,
-            max_answer_bytes: layers.bytes("max_answer_bytes")? as usize,
+            query_max_bytes: layers.bytes("query_max_bytes")?,
+            queries_max_bytes: layers.bytes("queries_max_bytes")?,
+            query_timeout: layers.duration("query_timeout")?,
+            slow_query: layers.duration("slow_query")?,
+            stall_timeout: layers.duration("stall_timeout")?,
             max_body_bytes: layers.bytes("max_body_bytes")? as usize,
             max_connections: above_zero(layers, "max_connections")? as usize,
             tables_max_bytes,

@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use pipeline::Error;
+use pipeline::eval::EvalError;
 use pipeline::format::{EncodeError, Format};
 use plugin_sdk::{ErrorCode, SourceError};
 use serde::Serialize;
@@ -157,17 +158,35 @@ impl Problem {
             .hint(format!("the formats are {}", Format::ALL.map(Format::name).join(", ")))
     }
 
-    /// 400 for a second `format=`.
-    pub fn format_twice(second: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "duplicate_parameter", "format was given twice")
-            .parameter("format")
+    /// 400 for a parameter that may be given once.
+    pub fn given_twice(name: &'static str, second: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "duplicate_parameter", format!("{name} was given twice"))
+            .parameter(name)
             .value(cut(second))
-            .hint("give format once")
+            .hint(format!("give {name} once"))
+    }
+
+    /// 400 for a member or a parameter that is not what it may be.
+    pub fn bad_member(name: &'static str, value: &str, wanted: &str) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_value", format!("'{name}' is not {wanted}"))
+            .parameter(name)
+            .value(cut(value))
+            .hint(format!("say {wanted}, or leave '{name}' out"))
+    }
+
+    /// 400 for `raw=true` with a format that knows no formulas.
+    pub fn raw_without_csv(format: Format) -> Self {
+        let detail = format!("raw is about CSV, and the format is {}", format.name());
+        Self::new(StatusCode::BAD_REQUEST, "bad_value", detail)
+            .parameter("raw")
+            .value("true")
+            .hint("add format=csv, or leave raw out")
     }
 
     /// 406 for an `Accept` that takes none of `formats`.
     pub fn not_acceptable(accept: Option<&str>, formats: &[Format]) -> Self {
-        let types: Vec<&str> = formats.iter().map(|format| format.media_type()).collect();
+        let mut types: Vec<&str> = formats.iter().map(|format| format.media_type()).collect();
+        types.dedup();
         let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
         let hint = format!("accept one of {}, or say format= with one of {}", types.join(", "), names.join(", "));
         Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "no format of the rows is acceptable")
@@ -304,8 +323,7 @@ impl From<Error> for Problem {
                     .hint("read the dataset's schema again, then repeat the request")
                     .retry_after(1)
             }
-            Error::TooManyRows { max_rows, .. } => too_large(error.to_string(), *max_rows)
-                .hint(format!("page through it with limit= (up to {max_rows}) and offset=, or filter")),
+            Error::Eval(eval) => eval_problem(&error, eval),
             Error::Encode(EncodeError::TooLarge { max_bytes }) => too_large(error.to_string(), *max_bytes as u64)
                 .hint("page through it with limit= and offset=, or ask for fewer columns with select="),
             Error::TooLarge { narrower_helps, limit_bytes, .. } => {
@@ -324,6 +342,33 @@ impl From<Error> for Problem {
                 .hint("select fewer columns, or ask for format=arrow, which carries every type"),
             _ => Self::internal(&error),
         }
+    }
+}
+
+/// A query that makes no sense on the data, or asks for more than a query may have.
+fn eval_problem(error: &Error, eval: &EvalError) -> Problem {
+    let bad = |code, column: &str| Problem::new(StatusCode::BAD_REQUEST, code, error.to_string()).parameter(column);
+    match eval {
+        EvalError::BadCast { column, value, .. } => {
+            bad("bad_cast", column).value(cut(value)).hint("filter out what cannot be cast, or leave the cast away")
+        }
+        EvalError::SumOverflow { column } => {
+            bad("sum_overflow", column).hint("sum it as a float: select=column::float8.sum()")
+        }
+        EvalError::TooLarge { max_bytes } => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "query_too_large", error.to_string())
+                .value(max_bytes.to_string())
+                .hint("filter, select fewer columns, group by less or page with limit=; or raise query_max_bytes")
+        }
+        EvalError::Busy { max_bytes } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queries_busy", error.to_string())
+                .value(max_bytes.to_string())
+                .hint("try again; raise queries_max_bytes if the machine has the memory")
+                .retry_after(1)
+        }
+        EvalError::TimedOut => Problem::new(StatusCode::GATEWAY_TIMEOUT, "query_timeout", error.to_string())
+            .hint("filter, or select fewer columns; or raise query_timeout"),
+        _ => Problem::internal(error),
     }
 }
 

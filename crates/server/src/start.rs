@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cache_core::Cache;
+use pipeline::eval::QueryMemory;
 use pipeline::query::{Limits, Rules};
 use pipeline::{Ask, DataPipeline, DirectFetch, PipelineOptions};
 use plugin_host::{Exposure, HostOptions, PluginHost};
@@ -17,7 +18,7 @@ use crate::disk::Disk;
 use crate::home::Home;
 use crate::http::body_layout::BodyLayout;
 use crate::http::hosts::Hosts;
-use crate::http::rows::FORMAT;
+use crate::http::question::RESERVED;
 use crate::sources;
 use crate::state::AppState;
 
@@ -50,7 +51,7 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         tables_max_entries: 100_000,
         rules: Rules {
             limits: Limits { max_rows: config.max_rows, ..Limits::default() },
-            reserved: vec![FORMAT.to_owned()],
+            reserved: RESERVED.map(str::to_owned).to_vec(),
         },
         describe_timeout: DESCRIBE_TIMEOUT,
         stamps: Arc::clone(&stamps),
@@ -58,6 +59,9 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         compression: config.compression,
         refresh_workers: config.refresh_workers,
         runtime: None,
+        query_memory: QueryMemory::new(config.query_max_bytes, config.queries_max_bytes),
+        query_timeout: config.query_timeout,
+        slow_query: config.slow_query,
         fetch: Arc::new(DirectFetch::new(config.concurrent_scans, SCANS_PER_SOURCE)),
     })
     .context("size the cache of tables")?;
@@ -69,7 +73,7 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         .refresh_workers(config.refresh_workers)
         .stamps(stamps);
     if let Some(tier) = disk.bytes() {
-        bodies = bodies.persist(BodyLayout).tier(tier).compression(config.compression);
+        bodies = bodies.persist(BodyLayout { max_rows: config.max_rows }).tier(tier).compression(config.compression);
     }
     let bodies = bodies.build().context("size the cache of bodies")?;
     let exposure = if address.ip().is_loopback() { Exposure::Loopback } else { Exposure::Network };

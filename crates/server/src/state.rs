@@ -15,6 +15,7 @@ use crate::http::body::Body;
 use crate::http::hosts::Hosts;
 use crate::http::memo::Memo;
 use crate::http::walks::Walks;
+use crate::http::worth::Worth;
 use crate::invalidation::Sweeper;
 use crate::openapi::LiveDocument;
 
@@ -42,6 +43,8 @@ pub struct AppState {
     pub sweeper: Sweeper,
     /// What looks at every entry.
     pub walks: Walks,
+    /// Which bodies go to disk.
+    pub worth: Arc<Worth>,
     ready: AtomicBool,
 }
 
@@ -67,6 +70,7 @@ impl AppState {
             publishing: Mutex::new(()),
             sweeper: Sweeper::default(),
             walks: Walks::default(),
+            worth: Arc::default(),
             ready: AtomicBool::new(false),
         }
     }

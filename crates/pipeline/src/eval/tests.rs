@@ -254,7 +254,7 @@ fn a_float_zero_has_one_sign_and_nan_equals_nan() {
     check("f=in.(NaN,1)", &[0, 1, 4]);
     check("f=gt.inf", &[0]);
     check("order=f.asc", &[5, 2, 3, 4, 6, 0, 1]);
-    check("order=f.asc,id.desc", &[1, 5, 3, 2, 4, 6, 0]);
+    check("order=f.asc,id.desc", &[5, 3, 2, 4, 6, 1, 0]);
 }
 
 #[test]

@@ -47,6 +47,13 @@ pub(super) fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
+/// `text`, percent-encoded so that [`decode`] gives it back, readable where a URL allows it.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    encode_onto(&mut out, text);
+    out
+}
+
 /// Appends `text`, percent-encoded so that [`decode`] gives it back, readable where a URL allows it.
 pub(super) fn encode_onto(out: &mut String, text: &str) {
     for byte in text.bytes() {

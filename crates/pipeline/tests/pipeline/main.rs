@@ -11,7 +11,7 @@ use cache_core::{Codec, Stamps};
 use parking_lot::{Condvar, Mutex};
 use pipeline::query::{Rules, parse};
 use pipeline::{
-    Answer, AnswerFrom, Ask, CallOptions, DataPipeline, DirectFetch, Error, Mode, PipelineOptions, Policy,
+    Answer, AnswerFrom, Ask, CallOptions, DataPipeline, DirectFetch, Error, Mode, Next, PipelineOptions, Policy,
     PolicyOverrides, SourceHandle,
 };
 use plugin_sdk::{Context, DataSource, Dataset, ErrorCode, Fingerprint, Scan, ScanRequest, SourceError};
@@ -116,6 +116,9 @@ impl DataSource for Handle {
 
 fn pipeline(source: &Arc<Source>, policy: PolicyOverrides) -> DataPipeline {
     let pipeline = DataPipeline::new(PipelineOptions {
+        query_memory: pipeline::eval::QueryMemory::new(1 << 30, 1 << 30),
+        query_timeout: Duration::from_secs(60),
+        slow_query: Duration::from_secs(60),
         policy: Policy { load_timeout: Duration::from_secs(10), max_bytes: 1 << 20, ..Policy::DEFAULT },
         datasets: BTreeMap::new(),
         tables_max_bytes: 64 << 20,
@@ -201,7 +204,8 @@ async fn query_mode_pushes_what_it_can_and_keeps_each_result() {
     assert_eq!(source.scans(), 1);
     let request = source.seen.lock()[0].clone();
     assert_eq!(request.filters.len(), 1);
-    assert_eq!(request.limit, Some(2));
+    // One more tells whether there is a next page.
+    assert_eq!(request.limit, Some(3));
     ask(&pipeline, "year=gte.2021&select=region").await.unwrap();
     assert_eq!(source.scans(), 2);
 }
@@ -213,7 +217,9 @@ async fn auto_goes_from_table_to_query_when_the_table_is_too_large() {
     let pipeline = pipeline(&source, small);
     assert_eq!(years(&ask(&pipeline, "year=lt.3").await.unwrap()), [0, 1, 2]);
     assert_eq!(pipeline.catalog().get("t").unwrap().mode(), Mode::Query);
-    let too_much = ask(&pipeline, "year=gte.0").await.unwrap_err();
+    let page = ask(&pipeline, "year=gte.0").await.unwrap();
+    assert!(matches!(page.next, Some(Next::Cursor(_))), "a page that ends where it had become too large");
+    let too_much = ask(&pipeline, "year=gte.0&order=region,year.desc").await.unwrap_err();
     assert!(matches!(too_much, Error::TooLarge { narrower_helps: true, .. }), "{too_much}");
 
     source.rows.lock().truncate(5);

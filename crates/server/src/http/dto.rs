@@ -3,18 +3,18 @@
 mod entry;
 mod figures;
 mod invalidation;
+mod query;
 mod report;
 
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
-
-use crate::problem::Problem;
 
 pub use entry::{EntryDto, EntryList};
 pub use figures::{CacheFigures, CacheStats, DatasetUse, DiskFigures, MemoryFigures, WindowDto};
 pub use invalidation::{InvalidateBody, InvalidatedDto};
+pub use query::{ExplainDto, ExplainRows, ExplainTimes, FacetDto, FacetValue, FacetsDto, PushedDto, QueryBody};
 pub use report::{CompactDto, VerifyDto};
 
 /// All datasets.
@@ -188,29 +188,6 @@ impl From<&pipeline::Policy> for PolicyDto {
             check_interval_seconds: policy.check_interval.as_secs_f64(),
             client_max_age_seconds: policy.client_max_age.unwrap_or(policy.ttl).as_secs_f64(),
         }
-    }
-}
-
-/// A dashboard's question.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QueryBody {
-    /// `<column>_min`, `<column>_max`, a column with one value or a list, or its plural.
-    #[schema(value_type = Object, example = json!({"year_min": 2020, "year_max": 2025}))]
-    #[serde(default)]
-    pub filters: serde_json::Map<String, serde_json::Value>,
-    /// Whether a filter that names no column of the dataset is an error.
-    #[serde(default)]
-    pub strict: bool,
-}
-
-impl QueryBody {
-    /// Reads the members of a JSON object. (Serde alone would take an array for it as well.)
-    pub fn read(members: serde_json::Map<String, serde_json::Value>) -> Result<Self, Problem> {
-        serde_json::from_value(serde_json::Value::Object(members)).map_err(|error| {
-            Problem::bad_body(format!("the body cannot be read: {error}"))
-                .hint(r#"send {"filters": {"year_min": 2020}}, and "strict": true if need be"#)
-        })
     }
 }
 

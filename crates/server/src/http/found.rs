@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use actix_web::http::header::HeaderValue;
 use cache_core::{Hit, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stale, Stored};
-use pipeline::{AnswerFrom, CallOptions, Dataset, Error, Prepared, Verified, compute};
+use pipeline::{AnswerFrom, CallOptions, Dataset, Error, Prepared, Verified};
 
 use super::body::Body;
 use super::cache_headers::{self, Detail, ForClients};
-use super::rows::Wanted;
+use super::make::Maker;
+use super::question::Wanted;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -45,7 +46,7 @@ pub(super) async fn load(
         let prepared = state.pipeline.prepare(dataset, call).await?;
         let (key, table) = (key.at_version(prepared.version()), prepared.from());
         let options = options(dataset, table, call);
-        let load = loader(state, prepared, Arc::clone(wanted), call);
+        let load = loader(state, prepared, Arc::clone(wanted), &key, call);
         let loaded = state.bodies.try_get_or_load(&key, options, load).await;
         let loaded = loaded.map_err(|error| load_problem(dataset, error))?;
         let was_there = !matches!(loaded.how(), How::Led | How::Joined);
@@ -84,34 +85,28 @@ fn options(dataset: &Dataset, table: Option<AnswerFrom>, call: &CallOptions) -> 
     }
 }
 
-/// Makes a body: the answer to its query, encoded and compressed.
+/// Makes a body.
 fn loader(
     state: &AppState,
     prepared: Prepared,
     wanted: Arc<Wanted>,
+    key: &Key,
     call: &CallOptions,
 ) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + use<> {
-    let pipeline = state.pipeline.clone();
+    let maker = Maker {
+        pipeline: state.pipeline.clone(),
+        max_rows: state.config.max_rows,
+        max_bytes: state.bodies.config().max_entry_bytes,
+        worth: Arc::clone(&state.worth),
+    };
     // The load is everybody's who waits for it: this caller's deadline is not in it.
     let call = CallOptions { deadline: None, ..call.clone() };
-    let (max_rows, max_bytes) = (state.config.max_rows, state.config.max_answer_bytes);
+    let key = key.clone();
     move |context| {
         Box::pin(async move {
             // What replaces a stale body is not made of a stale result.
             let stale = if context.is_refresh() { Stale::Refuse } else { call.stale };
-            let answer = pipeline.answer(&prepared, &wanted.query, &CallOptions { stale, ..call }).await?;
-            if answer.rows > max_rows {
-                return Err(Error::TooManyRows { rows: answer.rows, max_rows });
-            }
-            let origin = answer.origin;
-            let tags: Vec<Arc<str>> = wanted.dataset.item_tags().collect();
-            let body = compute(answer.bytes, move || {
-                let bytes = wanted.encode(&answer, max_bytes)?;
-                Ok::<_, Error>(Body::new(bytes, wanted.format, wanted.coding, answer.from))
-            })
-            .await??;
-            let weight = body.weight();
-            Ok(Item::new(Arc::new(body), weight).with_origin(origin).with_tags(tags))
+            maker.make(wanted, &prepared, &key, &CallOptions { stale, ..call }).await
         })
     }
 }

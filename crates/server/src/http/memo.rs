@@ -1,7 +1,7 @@
 //! From the bytes of a request straight to the key of its body.
 //!
 //! Parsing a query and finding its canonical form costs more than all the rest of a hit. The memo
-//! maps (target, `Accept`, `Accept-Encoding`), compared in full, to what they led to last time. An
+//! maps (target, `Accept`, `Accept-Encoding`, `Prefer`), compared in full, to what they led to last time. An
 //! entry counts only for the catalog that it was made with, because another catalog may bind the
 //! same text to another dataset or schema.
 
@@ -29,6 +29,8 @@ pub struct Asked<'a> {
     pub accept: &'a [u8],
     /// `Accept-Encoding`, empty when there is none.
     pub accept_encoding: &'a [u8],
+    /// `Prefer`, empty when there is none.
+    pub prefer: &'a [u8],
 }
 
 /// What a request led to.
@@ -49,11 +51,17 @@ struct Owned {
     target: Box<str>,
     accept: Box<[u8]>,
     accept_encoding: Box<[u8]>,
+    prefer: Box<[u8]>,
 }
 
 impl Owned {
     fn as_asked(&self) -> Asked<'_> {
-        Asked { target: &self.target, accept: &self.accept, accept_encoding: &self.accept_encoding }
+        Asked {
+            target: &self.target,
+            accept: &self.accept,
+            accept_encoding: &self.accept_encoding,
+            prefer: &self.prefer,
+        }
     }
 }
 
@@ -68,12 +76,16 @@ impl Hash for Asked<'_> {
         self.target.hash(state);
         self.accept.hash(state);
         self.accept_encoding.hash(state);
+        self.prefer.hash(state);
     }
 }
 
 impl Equivalent<Owned> for Asked<'_> {
     fn equivalent(&self, key: &Owned) -> bool {
-        self.target == &*key.target && self.accept == &*key.accept && self.accept_encoding == &*key.accept_encoding
+        self.target == &*key.target
+            && self.accept == &*key.accept
+            && self.accept_encoding == &*key.accept_encoding
+            && self.prefer == &*key.prefer
     }
 }
 
@@ -95,11 +107,13 @@ impl Memo {
 
     /// Remembers what a request led to.
     pub fn insert(&self, asked: &Asked<'_>, remembered: Remembered) {
-        if asked.target.len() + asked.accept.len() + asked.accept_encoding.len() <= MAX_REQUEST_BYTES {
+        let bytes = asked.target.len() + asked.accept.len() + asked.accept_encoding.len() + asked.prefer.len();
+        if bytes <= MAX_REQUEST_BYTES {
             let owned = Owned {
                 target: asked.target.into(),
                 accept: asked.accept.into(),
                 accept_encoding: asked.accept_encoding.into(),
+                prefer: asked.prefer.into(),
             };
             self.entries.insert(owned, Arc::new(remembered));
         }

@@ -53,8 +53,12 @@ fn aliases(format: Format) -> &'static [&'static str] {
     match format {
         Format::Json => &[],
         Format::Ndjson => &["application/ndjson", "application/jsonl", "application/x-jsonlines"],
-        Format::Csv => &["application/csv"],
+        Format::Csv | Format::CsvRaw => &["application/csv"],
+        Format::JsonColumns => &[],
+        Format::MessagePack => &["application/msgpack", "application/x-msgpack"],
         Format::Arrow => &["application/vnd.apache.arrow"],
+        Format::ArrowFile => &[],
+        Format::Parquet => &["application/x-parquet", "application/parquet"],
     }
 }
 

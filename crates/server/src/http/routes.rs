@@ -34,6 +34,7 @@ pub fn create_app(
         .service(read("/api/v1/datasets", web::route().to(datasets::list)))
         .service(read("/api/v1/datasets/{name}", web::route().to(datasets::show)))
         .service(read("/api/v1/datasets/{name}/rows", web::route().to(datasets::rows)))
+        .service(read("/api/v1/datasets/{name}/facets", web::route().to(datasets::facets)))
         .service(write("/api/v1/datasets/{name}/query", web::post().to(datasets::query)))
         .service(write("/api/v1/datasets/{name}/refresh", web::post().to(datasets::refresh)))
         .service(write("/api/v1/datasets/{name}/touch", web::post().to(datasets::touch)))

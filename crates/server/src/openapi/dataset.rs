@@ -89,8 +89,11 @@ fn responses(component: &str) -> Value {
         let media = format.media_type().split(';').next().unwrap_or_default();
         let schema = match format {
             Format::Json => rows.clone(),
-            Format::Ndjson | Format::Csv => json!({ "type": "string" }),
-            Format::Arrow => json!({ "type": "string", "contentMediaType": media }),
+            Format::JsonColumns => json!({ "type": "object" }),
+            Format::Ndjson | Format::Csv | Format::CsvRaw => json!({ "type": "string" }),
+            Format::MessagePack | Format::Arrow | Format::ArrowFile | Format::Parquet => {
+                json!({ "type": "string", "contentMediaType": media })
+            }
         };
         content.insert(media.to_owned(), json!({ "schema": schema }));
     }

@@ -13,6 +13,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use arc_swap::ArcSwapOption;
 use pipeline::Catalog;
+use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
@@ -32,6 +33,7 @@ use crate::http::handlers;
         handlers::datasets::list,
         handlers::datasets::show,
         handlers::datasets::rows,
+        handlers::datasets::facets,
         handlers::datasets::query,
         handlers::datasets::refresh,
         handlers::datasets::touch,
@@ -49,7 +51,7 @@ use crate::http::handlers;
         handlers::health::ready,
         handlers::docs::openapi,
     ),
-    components(schemas(ProblemDocument, QueryAnswer)),
+    components(schemas(ProblemDocument, QueryAnswer, Answered)),
     tags(
         (name = "data", description = "The rows of each dataset, with its columns as parameters"),
         (name = "datasets", description = "What datasets there are, and how they are kept"),
@@ -94,8 +96,7 @@ pub struct ProblemDocument {
 }
 
 /// The answer to a dashboard's filters.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes the document that the handler writes around encoded rows")]
+#[derive(Serialize, ToSchema)]
 pub struct QueryAnswer {
     /// How many rows.
     row_count: u64,
@@ -103,6 +104,16 @@ pub struct QueryAnswer {
     ignored_filters: Vec<String>,
     /// The rows, an object each.
     rows: Vec<Value>,
+}
+
+/// The answer to a query in JSON: rows, or what a dashboard is told with them.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Answered {
+    /// The rows, an object each.
+    Rows(Vec<Value>),
+    /// The rows of a dashboard's filters.
+    Told(QueryAnswer),
 }
 
 /// The document without any dataset.

@@ -1,0 +1,68 @@
+//! How many rows a whole answer has, of which a client reads a page.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Int64Type};
+
+use crate::eval::{self, EvalError, Input, Run};
+use crate::query::{Aggregate, BoundAggregate, BoundGroup, BoundQuery};
+use crate::table::Table;
+
+/// Up to so many rows an estimate is exact: counting them takes milliseconds.
+const EXACT_ROWS: u64 = 1_000_000;
+/// Batches that an estimate looks at.
+const SAMPLED_BATCHES: usize = 8;
+
+impl BoundQuery {
+    /// The same query without its limit, if that is no bound for a table of so many rows: no further row has to be looked
+    /// for then.
+    pub(crate) fn without_idle_limit(mut self, rows: u64) -> Self {
+        if self.limit.is_some_and(|limit| limit >= rows.max(1)) {
+            self.limit = None;
+        }
+        self
+    }
+
+    /// The query whose answer tells how many rows this one has in all: one number for rows, and for groups the groups.
+    pub(crate) fn counting(&self) -> Self {
+        let whole = Self { output: None, order: Vec::new(), limit: None, offset: 0, cursor: None, ..self.clone() };
+        if whole.group.is_some() {
+            return whole;
+        }
+        let rows = BoundAggregate {
+            function: Aggregate::Count,
+            column: None,
+            cast: None,
+            name: Arc::from("count"),
+            data_type: DataType::Int64,
+        };
+        let group = BoundGroup::new(Vec::new(), vec![rows], &whole.schema);
+        Self { group: Some(group), ..whole }
+    }
+}
+
+/// The number that the answer to a counting query holds.
+pub(crate) fn value_of(batches: &[RecordBatch]) -> u64 {
+    let column = batches.first().and_then(|batch| batch.columns().first());
+    let count = column.and_then(|column| column.as_primitive_opt::<Int64Type>()).map(|counts| counts.values());
+    count.and_then(|counts| counts.first()).and_then(|count| u64::try_from(*count).ok()).unwrap_or(0)
+}
+
+/// About how many rows of a table fulfil the query's condition: exact for small tables and for groups, else from some of
+/// its batches, evenly spread.
+pub(crate) fn estimated(query: &BoundQuery, table: &Table, run: &Run) -> Result<u64, EvalError> {
+    let batches = &table.batches;
+    if table.rows <= EXACT_ROWS
+        || batches.len() <= SAMPLED_BATCHES
+        || query.group().is_some()
+        || query.filter().is_none()
+    {
+        return eval::count(query, table.input(), run);
+    }
+    let sample: Vec<RecordBatch> =
+        (0..SAMPLED_BATCHES).map(|at| batches[at * batches.len() / SAMPLED_BATCHES].clone()).collect();
+    let looked_at: u64 = sample.iter().map(|batch| batch.num_rows() as u64).sum();
+    let found = eval::count(query, Input { batches: &sample, ..table.input() }, run)?;
+    Ok((u128::from(found) * u128::from(table.rows) / u128::from(looked_at.max(1))) as u64)
+}

@@ -1,0 +1,55 @@
+//! What a client prefers: RFC 7240's `Prefer`, of which `count=` is understood.
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use pipeline::Counting;
+
+/// The header's name.
+pub(super) const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// How the client wants the rows of the whole answer counted. Preferences that are not understood are ignored, as the
+/// standard asks; the first `count` is the one that holds.
+pub(super) fn counting(headers: &HeaderMap) -> Option<Counting> {
+    let values = headers.get_all(PREFER).filter_map(|value| HeaderValue::to_str(value).ok());
+    values.flat_map(|value| value.split(',')).find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        if !name.trim().eq_ignore_ascii_case("count") {
+            return None;
+        }
+        by_name(value.trim().trim_matches('"'))
+    })
+}
+
+/// The way to count that a name stands for.
+pub(super) fn by_name(name: &str) -> Option<Counting> {
+    match name {
+        "exact" => Some(Counting::Exact),
+        // PostgREST's third name; here both are estimates.
+        "estimated" | "planned" => Some(Counting::Estimated),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(values: &[&'static str], expected: Option<Counting>) {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(PREFER, HeaderValue::from_static(value));
+        }
+        assert_eq!(counting(&headers), expected, "{values:?}");
+    }
+
+    #[test]
+    fn the_first_count_that_is_understood_holds() {
+        check(&[], None);
+        check(&["count=exact"], Some(Counting::Exact));
+        check(&["return=minimal, Count=\"exact\"; why=not"], Some(Counting::Exact));
+        check(&["wait=10", "count=planned"], Some(Counting::Estimated));
+        check(&["count=estimated,count=exact"], Some(Counting::Estimated));
+        check(&["count=all"], None);
+        check(&["counted=exact"], None);
+    }
+}
