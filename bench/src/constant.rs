@@ -1,28 +1,37 @@
-//! The limit: an actix handler that answers constant bytes, with as many headers and workers as the
-//! server's answers have.
+//! The limit: an actix handler that answers constant bytes. Status, headers and body are those of an answer that was
+//! recorded, so it sends what the server sends, and does nothing else.
 
+use std::io::Read;
 use std::net::TcpListener;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Context;
 
-/// Serves `args[0]` workers: a body of `args[1]` bytes at `/`.
+use crate::recording::Recording;
+
+/// The parts of the answer, ready to be sent; copying it copies no bytes.
+#[derive(Clone)]
+struct Constant {
+    status: StatusCode,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+/// Serves the answer that is recorded in the standard input at `/`, with `args[0]` workers.
 pub(crate) fn serve(args: &[String]) -> anyhow::Result<()> {
-    let number = |i: usize| args.get(i).context("read the arguments")?.parse::<usize>().context("read the arguments");
-    let (workers, bytes) = (number(0)?, number(1)?);
+    let workers: usize = args.first().and_then(|n| n.parse().ok()).context("read the arguments")?;
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).context("read the answer to give")?;
+    let constant = Constant::of(Recording::read(&bytes)?.context("read the answer to give: it is cut")?)?;
     let listener = TcpListener::bind("127.0.0.1:0").context("listen")?;
     println!("listening on http://{}", listener.local_addr()?);
-    let body = Bytes::from(vec![b'x'; bytes]);
     actix_web::rt::System::new().block_on(async move {
         HttpServer::new(move || {
-            let body = body.clone();
-            App::new().route(
-                "/",
-                web::get().to(move |request: HttpRequest| std::future::ready(answer(request.headers(), &body))),
-            )
+            let constant = constant.clone();
+            App::new().route("/", web::get().to(move || std::future::ready(constant.answer())))
         })
         .workers(workers)
         .listen(listener)?
@@ -32,23 +41,24 @@ pub(crate) fn serve(args: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn answer(request: &HeaderMap, body: &Bytes) -> HttpResponse {
-    let known = request.get(header::IF_NONE_MATCH).is_some();
-    let mut response = if known {
-        HttpResponse::with_body(StatusCode::NOT_MODIFIED, Bytes::new())
-    } else {
-        HttpResponse::with_body(StatusCode::OK, body.clone())
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, HeaderValue::from_static("\"0123456789abcdef0123456789abcdef\""));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=3600"));
-    headers.insert(header::AGE, HeaderValue::from_static("12"));
-    headers.insert(HeaderName::from_static("cache-status"), HeaderValue::from_static("larder; hit"));
-    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
-    headers.insert(HeaderName::from_static("x-request-id"), HeaderValue::from_static("0123456789abcdef"));
-    if !known {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+impl Constant {
+    fn of(recording: Recording) -> anyhow::Result<Self> {
+        let headers = recording.headers.iter().map(|(name, value)| {
+            Ok((HeaderName::try_from(name.as_str())?, HeaderValue::try_from(value.as_str())?))
+        });
+        Ok(Self {
+            status: StatusCode::from_u16(recording.status)?,
+            headers: headers.collect::<anyhow::Result<_>>()?,
+            body: Bytes::from(recording.body),
+        })
     }
-    response.map_into_boxed_body()
+
+    fn answer(&self) -> HttpResponse {
+        let mut response = HttpResponse::with_body(self.status, self.body.clone());
+        let headers = response.headers_mut();
+        for (name, value) in &self.headers {
+            headers.append(name.clone(), value.clone());
+        }
+        response.map_into_boxed_body()
+    }
 }

@@ -1,110 +1,168 @@
-//! A cached hit against constant bytes from actix: as many headers, as many workers, measured in turn
-//! with wrk, so that what else the machine does strikes both.
+//! The server against constant bytes from actix, whole requests: cached hits small and large, plain and compressed, 304s,
+//! and small queries that nobody has asked before. nginx serving the same bytes from a file is measured beside them.
+//!
+//! All are measured in turn, round by round, and each ratio is the middle of the rounds' ratios, so that what else the
+//! machine does strikes both. The peer of constant bytes answers with the very headers of the server's answer.
 
-use std::process::Command;
+use anyhow::bail;
 
-use anyhow::{Context, bail};
-
-use crate::report::{line, median};
+use crate::contender::{Contender, wrk_is_there};
+use crate::nginx::Nginx;
+use crate::recording::Recording;
+use crate::report::{Goal, line, ratio};
 use crate::server::Server;
 
 /// Turns; each measures every contender once.
 const ROUNDS: usize = 7;
-const TARGET: &str = "/api/v1/datasets/sector_analysis/rows?adoption_rate=gte.70&order=avg_roi.desc&limit=5";
 
-struct Contender<'a> {
-    url: String,
-    headers: Vec<String>,
-    of: &'a str,
-    rates: Vec<f64>,
-    p99s: Vec<f64>,
-}
+const SMALL: &str = "/api/v1/datasets/sector_analysis/rows?adoption_rate=gte.70&order=avg_roi.desc&limit=5";
+/// About 100 kB of JSON.
+const LARGE: &str = "/api/v1/datasets/synthetic_orders/rows?limit=700";
+/// The start of a query on nine rows; a number that is above every year completes it.
+const UNASKED: &str = "/api/v1/datasets/historical_ai_data/rows?ai_use=gte.50&year=lt.";
 
 /// Prints the ratios.
 pub(crate) fn run() -> anyhow::Result<()> {
-    if Command::new("wrk").arg("--version").output().is_err() {
+    if !wrk_is_there() {
         bail!("run wrk, which makes the load: install it (on Debian: apt-get install wrk)");
     }
-    let larder = Server::larder()?;
-    let url = format!("{}{TARGET}", larder.url);
-    let plain = answer(&url, "identity")?;
-    let zstd = answer(&url, "zstd")?;
-    let constant = Server::constant(plain.bytes)?;
-    let mut contenders = [
-        contender(format!("{}/", constant.url), &[], "constant bytes, 200"),
-        contender(url.clone(), &[], "cached hit, 200"),
-        contender(url.clone(), &["Accept-Encoding: zstd".to_owned()], "cached hit, 200, zstd"),
-        contender(format!("{}/", constant.url), &[format!("If-None-Match: {}", plain.etag)], "constant bytes, 304"),
-        contender(url, &[format!("If-None-Match: {}", plain.etag)], "cached hit, 304"),
-    ];
-    println!("body {} bytes, zstd {} bytes; {ROUNDS} rounds of wrk -t1 -c32 -d3s", plain.bytes, zstd.bytes);
-    for _ in 0..ROUNDS {
-        for contender in &mut contenders {
-            let (rate, p99) = wrk(contender)?;
-            contender.rates.push(rate);
-            contender.p99s.push(p99);
+    println!("{ROUNDS} rounds of {}", Contender::LOAD);
+    cached()?;
+    unasked()
+}
+
+/// An answer of the server, and the same one as constant bytes.
+struct Duel {
+    name: String,
+    larder: Contender,
+    constant: Contender,
+    answer: Recording,
+    _constant_server: Server,
+}
+
+impl Duel {
+    /// The hit on `path`, once it is cached.
+    fn of_hit(larder: &Server, name: &str, path: &str, headers: &[String]) -> anyhow::Result<Self> {
+        let url = format!("{}{path}", larder.url);
+        Recording::of(&url, headers)?;
+        let answer = Recording::of(&url, headers)?;
+        // A 304 says no more than that nothing has changed.
+        if answer.status == 200 && !answer.header("cache-status").contains("hit") {
+            bail!("measure {name}: it is not cached");
+        }
+        let (server, constant_url) = constant(&answer)?;
+        let name = format!("{name} ({} bytes)", answer.body.len());
+        Ok(Self {
+            larder: Contender::new(name.clone(), url, headers),
+            constant: Contender::new(format!("{name}, constant"), constant_url, headers),
+            name,
+            answer,
+            _constant_server: server,
+        })
+    }
+
+    /// Queries that nobody has asked before, on a table that is cached.
+    fn of_misses(larder: &Server, name: &str, start: &str) -> anyhow::Result<Self> {
+        let url = format!("{}{start}", larder.url);
+        // No round counts so high. The first one loads the table.
+        Recording::of(&format!("{url}2000000000"), &[])?;
+        let answer = Recording::of(&format!("{url}2000000001"), &[])?;
+        if answer.status != 200 || !answer.header("cache-status").contains("fwd=miss") {
+            bail!("measure {name}: an answer came with {} and {:?}", answer.status, answer.headers);
+        }
+        let (server, constant_url) = constant(&answer)?;
+        let name = format!("{name} ({} bytes)", answer.body.len());
+        Ok(Self {
+            larder: Contender::counting(name.clone(), url),
+            // It is asked for as many addresses, for making them costs the load generator time.
+            constant: Contender::counting(format!("{name}, constant"), format!("{constant_url}?")),
+            name,
+            answer,
+            _constant_server: server,
+        })
+    }
+
+    fn measure(&mut self) -> anyhow::Result<()> {
+        self.constant.measure()?;
+        self.larder.measure()
+    }
+
+    fn report(&self, rate: f64, p99: Option<f64>) {
+        ratio(&format!("{}, of constant bytes", self.name), self.larder.rate_of(&self.constant), Goal::AtLeast(rate));
+        let figure = self.larder.p99_of(&self.constant);
+        match p99 {
+            Some(bound) => ratio("  its p99, of constant bytes'", figure, Goal::AtMost(bound)),
+            None => line("  its p99, of constant bytes'", format!("{figure:.3}"), "-"),
         }
     }
-    for contender in &contenders {
-        let (rate, p99) = (median(&mut contender.rates.clone()), median(&mut contender.p99s.clone()));
-        println!("{:<58} {rate:>9.0} requests/s, p99 {p99:.2} ms", contender.of);
+}
+
+/// A server of constant bytes, and its address; it is made sure that it gives the same answer.
+fn constant(answer: &Recording) -> anyhow::Result<(Server, String)> {
+    let server = Server::constant(answer)?;
+    let url = format!("{}/", server.url);
+    let copy = Recording::of(&url, &[])?;
+    if (copy.status, copy.header_names(), &copy.body) != (answer.status, answer.header_names(), &answer.body) {
+        bail!("serve constant bytes: {:?} became {:?}", answer.headers, copy.headers);
     }
-    let [constant, hit, zstd_hit, constant_304, hit_304] = &contenders;
-    line("cached hit of constant bytes", ratio(hit, constant), ">= 0.85");
-    line("cached hit, zstd, of constant bytes", ratio(zstd_hit, constant), ">= 0.85");
-    line("304 of constant bytes' 304", ratio(hit_304, constant_304), ">= 0.85");
-    line("304 of a cached hit", ratio(hit_304, hit), ">= 1 (no slower)");
+    Ok((server, url))
+}
+
+fn cached() -> anyhow::Result<()> {
+    let larder = Server::larder()?;
+    let accept = |coding: &str| [format!("Accept-Encoding: {coding}")];
+    let small = Duel::of_hit(&larder, "small hit", SMALL, &[])?;
+    let known = [format!("If-None-Match: {}", small.answer.header("etag"))];
+    let not_modified = Duel::of_hit(&larder, "304", SMALL, &known)?;
+    if not_modified.answer.status != 304 {
+        bail!("measure 304s: a {} came", not_modified.answer.status);
+    }
+    let small_gzip = Duel::of_hit(&larder, "small hit, gzip", SMALL, &accept("gzip"))?;
+    let small_zstd = Duel::of_hit(&larder, "small hit, zstd", SMALL, &accept("zstd"))?;
+    let large = Duel::of_hit(&larder, "large hit", LARGE, &[])?;
+    let large_gzip = Duel::of_hit(&larder, "large hit, gzip", LARGE, &accept("gzip"))?;
+    let large_zstd = Duel::of_hit(&larder, "large hit, zstd", LARGE, &accept("zstd"))?;
+    let nginx = Nginx::serving(&[("small.json", &small.answer.body), ("large.json", &large.answer.body)])?;
+    let file = |name: &str| nginx.as_ref().map(|nginx| file_of(nginx, name));
+    let (mut small_file, mut large_file) = (file("small.json"), file("large.json"));
+    let mut duels = [small, not_modified, small_gzip, small_zstd, large, large_gzip, large_zstd];
+    for _ in 0..ROUNDS {
+        for duel in &mut duels {
+            duel.measure()?;
+        }
+        for file in [&mut small_file, &mut large_file].into_iter().flatten() {
+            file.measure()?;
+        }
+    }
+    duels.iter().flat_map(|duel| [&duel.constant, &duel.larder]).for_each(Contender::print);
+    [&small_file, &large_file].into_iter().flatten().for_each(Contender::print);
+    duels.iter().for_each(|duel| duel.report(0.9, Some(1.5)));
+    let [small, not_modified, _, _, large, ..] = &duels;
+    ratio("304, of a small hit", not_modified.larder.rate_of(&small.larder), Goal::Above(1.0));
+    match (&small_file, &large_file) {
+        (Some(small_file), Some(large_file)) => {
+            ratio("small hit, of nginx and a file", small.larder.rate_of(small_file), Goal::Above(1.0));
+            line("large hit, of nginx and a file", format!("{:.3}", large.larder.rate_of(large_file)), "-");
+        }
+        _ => println!("nginx is missing and was left out (on Debian: apt-get install nginx)"),
+    }
     Ok(())
 }
 
-/// The middle of the rounds' ratios: what else the machine does in a round strikes both.
-fn ratio(of: &Contender<'_>, to: &Contender<'_>) -> String {
-    let mut ratios: Vec<f64> = of.rates.iter().zip(&to.rates).map(|(of, to)| of / to).collect();
-    format!("{:.3}", median(&mut ratios))
+fn file_of(nginx: &Nginx, name: &str) -> Contender {
+    Contender::new(format!("nginx, {name}"), format!("{}/{name}", nginx.url), &[])
 }
 
-fn contender(url: String, headers: &[String], of: &'static str) -> Contender<'static> {
-    Contender { url, headers: headers.to_vec(), of, rates: Vec::new(), p99s: Vec::new() }
-}
-
-struct Answer {
-    bytes: usize,
-    etag: String,
-}
-
-/// One request, which also puts the answer in the cache.
-fn answer(url: &str, coding: &str) -> anyhow::Result<Answer> {
-    let mut response = ureq::get(url).header("accept-encoding", coding).call().context("make the first request")?;
-    let etag = response.headers().get("etag").and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
-    let bytes = response.body_mut().read_to_vec().context("read the first answer")?.len();
-    Ok(Answer { bytes, etag })
-}
-
-/// Requests per second and the 99th percentile in milliseconds.
-fn wrk(contender: &Contender<'_>) -> anyhow::Result<(f64, f64)> {
-    let mut command = Command::new("wrk");
-    command.args(["-t1", "-c32", "-d3s", "--latency"]);
-    for header in &contender.headers {
-        command.args(["-H", header]);
+fn unasked() -> anyhow::Result<()> {
+    let larder = Server::larder()?;
+    let mut duel = Duel::of_misses(&larder, "uncached query on nine rows", UNASKED)?;
+    for _ in 0..ROUNDS {
+        duel.measure()?;
+        // What the server still writes after the round must not slow the peer's next one.
+        larder.settle()?;
     }
-    let output = command.arg(&contender.url).output().context("run wrk")?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let value = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key)).map(str::trim);
-    if value("Non-2xx or 3xx responses:").is_some() || value("Socket errors:").is_some() {
-        bail!("measure {}: some requests failed:\n{text}", contender.of);
-    }
-    let rate = value("Requests/sec:").and_then(|v| v.parse().ok()).context("read wrk's rate")?;
-    let p99 = value("99%").and_then(milliseconds).context("read wrk's latency")?;
-    Ok((rate, p99))
-}
-
-fn milliseconds(text: &str) -> Option<f64> {
-    let split = text.find(|c: char| c.is_alphabetic())?;
-    let number: f64 = text[..split].parse().ok()?;
-    match &text[split..] {
-        "us" => Some(number / 1e3),
-        "ms" => Some(number),
-        "s" => Some(number * 1e3),
-        _ => None,
-    }
+    duel.constant.print();
+    duel.larder.print();
+    duel.report(0.5, None);
+    Ok(())
 }

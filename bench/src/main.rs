@@ -5,10 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod constant;
+mod contender;
 mod http;
 mod idle;
+mod nginx;
 mod pipeline;
 mod plugins;
+mod recording;
 mod report;
 mod server;
 
@@ -20,8 +23,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HELP: &str = "\
 benchmarks:
-  http       cached hits and 304s against a handler of constant bytes (needs wrk); then idle
-  pipeline   a query on a cached table of a million rows
+  http       cached hits, 304s and uncached small queries against a handler of constant bytes and
+             nginx (needs wrk); then idle
+  pipeline   queries on 1 and 10 million rows in memory beside Polars and DuckDB
   plugins    scans through a worker process: 1 GB of numbers, of strings; nine rows
   idle       memory of a server that does nothing
   memory     the memory cache beside quick_cache, moka and `cached`:
@@ -34,11 +38,11 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match args.first().map(String::as_str) {
         Some("http") => http::run().and_then(|()| idle::run()),
-        Some("pipeline") => pipeline::run(),
+        Some("pipeline") => pipeline::run(&args[1..]),
         Some("plugins") => plugins::run(),
         Some("idle") => idle::run(),
         Some("all") => {
-            http::run().and_then(|()| pipeline::run()).and_then(|()| plugins::run()).and_then(|()| idle::run())
+            http::run().and_then(|()| pipeline::run(&args[1..])).and_then(|()| plugins::run()).and_then(|()| idle::run())
         }
         // Runs in a process of its own, so that peer and server are alike.
         Some("constant-server") => constant::serve(&args[1..]),

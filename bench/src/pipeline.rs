@@ -1,63 +1,143 @@
-//! A query on a cached table of a million rows that keeps a third of them: evaluation alone.
+//! Queries on a table in memory, through parser and evaluation, beside Polars and DuckDB: the same rows, the same two
+//! cores, in turn, with answers that are checked to be equal.
+//!
+//! The peers live in a Python process ([`peers`]), with their tables in memory too. What is measured is the whole query,
+//! from its text to an answer in memory that can be read: Arrow record batches, a Polars frame, an Arrow table.
 
-use std::sync::Arc;
+mod agreement;
+mod peers;
+mod sales;
+
 use std::time::Instant;
 
-use anyhow::Context;
-use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use anyhow::{Context, bail};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use pipeline::eval;
 use pipeline::query::{Rules, parse};
 
-use crate::report::{line, median};
+use crate::report::{Goal, line, median, median_ratio, ratio};
+use peers::Peers;
 
-const ROWS: i64 = 1_000_000;
-const BATCH_ROWS: i64 = 64 * 1024;
-const RUNS: usize = 101;
+/// Turns; each measures every contender once.
+const ROUNDS: usize = 7;
+const SIZES: [(&str, usize); 2] = [("1 M rows", 1_000_000), ("10 M rows", 10_000_000)];
 
-/// Prints the times.
-pub(crate) fn run() -> anyhow::Result<()> {
+/// One question, which the peers know by its name.
+struct Question {
+    name: &'static str,
+    what: &'static str,
+    text: &'static str,
+    /// Whether the rows of the answer have an order that must agree; otherwise they are compared by their first column.
+    ordered: bool,
+    goal: Goal,
+}
+
+const QUESTIONS: [Question; 7] = [
+    question("filter", "filter, a third, all columns", "year=gte.2017"),
+    question("filter_numbers", "filter, a third, two columns", "select=id,amount&year=gte.2017"),
+    Question { ordered: true, ..question("top", "filter, top ten", "year=gte.2017&order=amount.desc&limit=10") },
+    question("region", "group by 8 strings", "select=region,total:amount.sum(),mean:amount.avg(),n:count()"),
+    question("distinct", "distinct count of 100,000 strings", "select=codes:code.count_distinct()"),
+    question(
+        "region_distinct",
+        "group by 8 strings with distinct count",
+        "select=region,total:amount.sum(),mean:amount.avg(),n:count(),codes:code.count_distinct()",
+    ),
+    Question {
+        goal: Goal::AtMost(1.5),
+        ..question("code", "group by 100,000 strings", "select=code,total:amount.sum(),n:count()")
+    },
+];
+
+const fn question(name: &'static str, what: &'static str, text: &'static str) -> Question {
+    Question { name, what, text, ordered: false, goal: Goal::Below(1.0) }
+}
+
+/// Prints the times. `args` may have `--python PROGRAM`, one with the peers, and the names of the questions to ask.
+pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().context("start two threads")?;
-    let schema = Arc::new(Schema::new(vec![
-        Field::new("id", DataType::Int64, false),
-        Field::new("year", DataType::Int32, false),
-        Field::new("amount", DataType::Float64, false),
-        Field::new("region", DataType::Utf8, false),
-    ]));
-    let batches: Vec<RecordBatch> = (0..ROWS)
-        .step_by(BATCH_ROWS as usize)
-        .map(|start| batch(&schema, start, (start + BATCH_ROWS).min(ROWS)))
-        .collect::<Result<_, _>>()
-        .context("make the table")?;
-    for (what, text, goal) in [
-        ("1 M rows, keep a third, two columns of numbers", "select=id,amount&year=gte.2020", "< 5 ms"),
-        ("1 M rows, keep a third, all columns", "year=gte.2020", "< 5 ms"),
-        ("1 M rows, keep a third, top ten", "year=gte.2020&order=amount.desc&limit=10", "-"),
-    ] {
-        let query = parse(text, &schema, &Rules::default()).context("parse the query")?;
-        let mut times = Vec::with_capacity(RUNS);
-        let mut rows = 0;
-        for _ in 0..RUNS {
-            let started = Instant::now();
-            rows = eval::evaluate(&query, eval::Input { schema: &schema, batches: &batches }, &eval::Run::unbounded())
-                .context("evaluate the query")?
-                .num_rows();
-            times.push(started.elapsed().as_secs_f64() * 1e3);
+    let (python, names) = match args {
+        [flag, python, names @ ..] if flag == "--python" => (Some(python), names),
+        names => (None, names),
+    };
+    if let Some(unknown) = names.iter().find(|name| QUESTIONS.iter().all(|question| question.name != *name)) {
+        bail!("ask '{unknown}': there are {}", QUESTIONS.map(|question| question.name).join(" "));
+    }
+    if python.is_none() {
+        println!("Polars and DuckDB are missing and were left out (they need python3 with venv and pip)");
+    }
+    let mut failed = 0;
+    for (size, rows) in SIZES {
+        let file = sales::file(rows)?;
+        let table = sales::Table::read(&file)?;
+        let mut peers = python.map(|python| Peers::start(python, &file)).transpose()?;
+        if let Some(peers) = &peers {
+            println!("{size}: {}", peers.versions());
         }
-        line(what, format!("{:.2} ms ({rows} rows)", median(&mut times)), goal);
+        for question in QUESTIONS.iter().filter(|question| names.is_empty() || names.contains(&question.name.into())) {
+            // One question that fails hides nothing of the others.
+            if let Err(error) = measure(size, question, &table, peers.as_mut()) {
+                println!("{size}, {}: failed to {error:#}", question.what);
+                failed += 1;
+            }
+        }
+    }
+    if failed > 0 {
+        bail!("answer {failed} of the questions");
     }
     Ok(())
 }
 
-fn batch(schema: &Arc<Schema>, from: i64, to: i64) -> Result<RecordBatch, arrow::error::ArrowError> {
-    const REGIONS: [&str; 4] = ["north", "south", "east", "west"];
-    // A multiplicative hash scatters the years, so that the filter keeps a third of every batch.
-    let scatter = |i: i64| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64 as i64) as u64) >> 40;
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values(from..to)),
-        Arc::new(Int32Array::from_iter_values((from..to).map(|i| 2008 + (scatter(i) % 18) as i32))),
-        Arc::new(Float64Array::from_iter_values((from..to).map(|i| scatter(i) as f64 / 7.0))),
-        Arc::new(StringArray::from_iter_values((from..to).map(|i| REGIONS[(scatter(i) % 4) as usize]))),
-    ];
-    RecordBatch::try_new(Arc::clone(schema), columns)
+fn measure(size: &str, question: &Question, table: &sales::Table, peers: Option<&mut Peers>) -> anyhow::Result<()> {
+    let what = format!("{size}, {}", question.what);
+    let answer = ours(question, table)?;
+    let mut times = Vec::with_capacity(ROUNDS);
+    let Some(peers) = peers else {
+        for _ in 0..ROUNDS {
+            times.push(timed(question, table)?);
+        }
+        line(&what, format!("{:.2} ms", median(&mut times)), "-");
+        return Ok(());
+    };
+    for peer in peers::NAMES {
+        let theirs = peers.answer(peer, question.name)?;
+        agreement::check(&answer, &theirs, question.ordered).with_context(|| format!("agree with {peer}"))?;
+    }
+    drop(answer);
+    let mut peer_times = peers::NAMES.map(|_| Vec::with_capacity(ROUNDS));
+    for _ in 0..ROUNDS {
+        times.push(timed(question, table)?);
+        for (peer, times) in peers::NAMES.into_iter().zip(&mut peer_times) {
+            times.push(peers.time(peer, question.name)?);
+        }
+    }
+    let mut figures = format!("{:<58} {:.2} ms", what, median(&mut times.clone()));
+    for (peer, times) in peers::NAMES.into_iter().zip(&peer_times) {
+        figures.push_str(&format!(", {peer} {:.2}", median(&mut times.clone())));
+    }
+    println!("{figures}");
+    let of_better = peer_times.iter().map(|peer| median_ratio(&times, peer)).fold(0.0, f64::max);
+    ratio("  of the better peer", of_better, question.goal);
+    Ok(())
+}
+
+/// Milliseconds from the text of a question to its answer; freeing the answer is not counted, for no one.
+fn timed(question: &Question, table: &sales::Table) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    let answer = evaluated(question, table)?;
+    let time = started.elapsed().as_secs_f64() * 1e3;
+    drop(answer);
+    Ok(time)
+}
+
+/// The answer in one batch.
+fn ours(question: &Question, table: &sales::Table) -> anyhow::Result<RecordBatch> {
+    let (schema, batches) = evaluated(question, table)?.into_parts();
+    concat_batches(&schema, &batches).context("join the batches of an answer")
+}
+
+fn evaluated(question: &Question, table: &sales::Table) -> anyhow::Result<eval::Evaluated> {
+    let query = parse(question.text, table.schema(), &Rules::default()).context("parse the query")?;
+    eval::evaluate(&query, table.input(), &eval::Run::unbounded()).context("evaluate the query")
 }

@@ -10,7 +10,7 @@ use plugin_sdk::{CancelToken, Context, DataSource, ScanRequest, SourceError};
 use serde_json::{Value, json};
 
 use crate::report::{line, median};
-use crate::server::workspace;
+use crate::server::target_dir;
 
 const RUNS: usize = 7;
 const SMALL_SCANS: usize = 5_000;
@@ -34,9 +34,9 @@ fn dataset(columns: Value, rows: u64) -> Value {
 }
 
 fn source(config: &Value) -> WorkerSource {
-    let root = workspace();
-    let command = WorkerCommand { program: root.join("target/larder/larder"), ..WorkerCommand::default() };
-    let library: PathBuf = root.join("target/larder/plugins/libsynthetic.so");
+    let built = target_dir().join("larder");
+    let command = WorkerCommand { program: built.join("larder"), ..WorkerCommand::default() };
+    let library: PathBuf = built.join("plugins/libsynthetic.so");
     WorkerSource::of_library("synthetic", library, config, command, Limits::default())
 }
 

@@ -1,10 +1,13 @@
 //! Processes under measurement: started, found by the line that they print, killed when dropped.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
+
+use crate::recording::Recording;
 
 /// Threads that serve, in every process that is compared.
 pub(crate) const WORKERS: usize = 2;
@@ -21,29 +24,31 @@ pub(crate) struct Server {
 impl Server {
     /// The release build of larder with the bundled plugins, serving `data/`.
     pub(crate) fn larder() -> anyhow::Result<Self> {
-        let root = workspace();
+        let built = target_dir().join("larder");
         let home = std::env::temp_dir().join(format!("larder-bench-{}", std::process::id()));
-        let mut command = Command::new(root.join("target/larder/larder"));
+        let mut command = Command::new(built.join("larder"));
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--workers", &WORKERS.to_string()])
             .arg("--home")
             .arg(&home)
             .arg("--plugins")
-            .arg(root.join("target/larder/plugins"))
+            .arg(built.join("plugins"))
             .arg("--data")
-            .arg(root.join("data"));
-        Self::start(command, Some(home))
+            .arg(workspace().join("data"));
+        Self::start(command, Some(home), &[])
     }
 
-    /// The handler of constant bytes.
-    pub(crate) fn constant(body_bytes: usize) -> anyhow::Result<Self> {
+    /// The handler of constant bytes, which gives `answer`.
+    pub(crate) fn constant(answer: &Recording) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["constant-server", &WORKERS.to_string(), &body_bytes.to_string()]);
-        Self::start(command, None)
+        command.args(["constant-server", &WORKERS.to_string()]);
+        Self::start(command, None, &answer.to_bytes())
     }
 
-    fn start(mut command: Command, home: Option<PathBuf>) -> anyhow::Result<Self> {
-        let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("start {command:?}"))?;
+    fn start(mut command: Command, home: Option<PathBuf>, input: &[u8]) -> anyhow::Result<Self> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("start {command:?}"))?;
+        child.stdin.take().ok_or_else(|| anyhow!("write to a server"))?.write_all(input).context("write to a server")?;
         let out = child.stdout.take().ok_or_else(|| anyhow!("read what the server prints"))?;
         let mut server = Self { child, url: String::new(), home };
         let mut lines = BufReader::new(out).lines();
@@ -63,6 +68,33 @@ impl Server {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
+
+    /// Waits until it has nothing left to do.
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        let mut before = self.processor_ticks()?;
+        loop {
+            std::thread::sleep(Duration::from_millis(200));
+            let now = self.processor_ticks()?;
+            // A tick is 10 ms on Linux.
+            if now - before <= 1 {
+                return Ok(());
+            }
+            if started.elapsed() > Duration::from_secs(30) {
+                bail!("wait for a server to come to rest");
+            }
+            before = now;
+        }
+    }
+
+    fn processor_ticks(&self) -> anyhow::Result<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).context("read the process's times")?;
+        // The name, which may hold spaces, ends with the last parenthesis; user and system time come 12th and 13th after it.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+        let ticks: Vec<u64> =
+            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>().context("read the process's times")?;
+        Ok(ticks.iter().sum())
+    }
 }
 
 impl Drop for Server {
@@ -78,4 +110,9 @@ impl Drop for Server {
 /// The root of the repository.
 pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
 }

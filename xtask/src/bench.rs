@@ -22,9 +22,18 @@ pub(crate) fn task(args: &[String]) -> Result<()> {
 }
 
 fn server(args: &[String]) -> Result<()> {
+    let name = args.first().map(String::as_str);
     // One cargo call for all, so that everything is built with the same features, once.
     build(Profile::Release, &["bench"])?;
-    run(command(target_dir().join("release/bench")).args(args))
+    let mut bench = command(target_dir().join("release/bench"));
+    let mut args = args.iter();
+    bench.args(args.next());
+    if let Some("pipeline" | "all") = name
+        && let Some(python) = python("pipeline-venv", &["polars", "duckdb", "pyarrow"])
+    {
+        bench.arg("--python").arg(python);
+    }
+    run(bench.args(args))
 }
 
 fn peers(args: &[String]) -> Result<()> {
@@ -35,19 +44,19 @@ fn peers(args: &[String]) -> Result<()> {
     let mut peers = command(target.join("release/peers"));
     peers.args(args);
     if args.first().is_some_and(|name| name == "disk")
-        && let Some(python) = diskcache_venv()
+        && let Some(python) = python("diskcache-venv", &["diskcache"])
     {
         peers.arg("--python").arg(python);
     }
     run(&mut peers)
 }
 
-/// A Python with diskcache, in a virtual environment below `target/`; without it that peer is left out, which the
+/// A Python with `packages`, in a virtual environment below `target/`; without it those peers are left out, which the
 /// benchmark says.
-fn diskcache_venv() -> Option<PathBuf> {
-    let venv = target_dir().join("diskcache-venv");
+fn python(venv: &str, packages: &[&str]) -> Option<PathBuf> {
+    let venv = target_dir().join(venv);
     let python = venv.join("bin/python");
     let made = python.is_file() || run(command("python3").args(["-m", "venv", "--clear"]).arg(&venv)).is_ok();
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2", "diskcache"];
-    (made && run(command(&python).args(pip)).is_ok()).then_some(python)
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "2"];
+    (made && run(command(&python).args(pip).args(packages)).is_ok()).then_some(python)
 }
