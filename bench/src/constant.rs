@@ -43,9 +43,10 @@ pub(crate) fn serve(args: &[String]) -> anyhow::Result<()> {
 
 impl Constant {
     fn of(recording: Recording) -> anyhow::Result<Self> {
-        let headers = recording.headers.iter().map(|(name, value)| {
-            Ok((HeaderName::try_from(name.as_str())?, HeaderValue::try_from(value.as_str())?))
-        });
+        let headers = recording
+            .headers
+            .iter()
+            .map(|(name, value)| Ok((HeaderName::try_from(name.as_str())?, HeaderValue::try_from(value.as_str())?)));
         Ok(Self {
             status: StatusCode::from_u16(recording.status)?,
             headers: headers.collect::<anyhow::Result<_>>()?,

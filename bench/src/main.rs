@@ -41,9 +41,10 @@ fn main() -> ExitCode {
         Some("pipeline") => pipeline::run(&args[1..]),
         Some("plugins") => plugins::run(),
         Some("idle") => idle::run(),
-        Some("all") => {
-            http::run().and_then(|()| pipeline::run(&args[1..])).and_then(|()| plugins::run()).and_then(|()| idle::run())
-        }
+        Some("all") => http::run()
+            .and_then(|()| pipeline::run(&args[1..]))
+            .and_then(|()| plugins::run())
+            .and_then(|()| idle::run()),
         // Runs in a process of its own, so that peer and server are alike.
         Some("constant-server") => constant::serve(&args[1..]),
         _ => {

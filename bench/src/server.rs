@@ -48,7 +48,12 @@ impl Server {
     fn start(mut command: Command, home: Option<PathBuf>, input: &[u8]) -> anyhow::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {command:?}"))?;
-        child.stdin.take().ok_or_else(|| anyhow!("write to a server"))?.write_all(input).context("write to a server")?;
+        child
+            .stdin
+            .take()
+            .ok_or_else(|| anyhow!("write to a server"))?
+            .write_all(input)
+            .context("write to a server")?;
         let out = child.stdout.take().ok_or_else(|| anyhow!("read what the server prints"))?;
         let mut server = Self { child, url: String::new(), home };
         let mut lines = BufReader::new(out).lines();
@@ -91,8 +96,13 @@ impl Server {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).context("read the process's times")?;
         // The name, which may hold spaces, ends with the last parenthesis; user and system time come 12th and 13th after it.
         let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-        let ticks: Vec<u64> =
-            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>().context("read the process's times")?;
+        let ticks: Vec<u64> = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(str::parse)
+            .collect::<Result<_, _>>()
+            .context("read the process's times")?;
         Ok(ticks.iter().sum())
     }
 }
