@@ -91,3 +91,22 @@ impl Recording {
         names
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_is_read_again_as_it_was_and_not_before_its_end() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"a:b\"\r\nDate: now\r\n\r\n\r\n\0x";
+        for end in 0..answer.len() {
+            assert!(Recording::read(&answer[..end]).unwrap().is_none(), "cut at {end}");
+        }
+        let recording = Recording::read(answer).unwrap().unwrap();
+        let again = Recording::read(&recording.to_bytes()).unwrap().unwrap();
+        for recording in [recording, again] {
+            assert_eq!((recording.status, recording.header("etag")), (200, "\"a:b\""));
+            assert_eq!((recording.header_names(), &*recording.body), (vec!["etag"], &b"\r\n\0x"[..]));
+        }
+    }
+}

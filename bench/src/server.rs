@@ -47,15 +47,12 @@ impl Server {
 
     fn start(mut command: Command, home: Option<PathBuf>, input: &[u8]) -> anyhow::Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("start {command:?}"))?;
-        child
-            .stdin
-            .take()
-            .ok_or_else(|| anyhow!("write to a server"))?
-            .write_all(input)
-            .context("write to a server")?;
-        let out = child.stdout.take().ok_or_else(|| anyhow!("read what the server prints"))?;
+        let child = command.spawn().with_context(|| format!("start {command:?}"))?;
         let mut server = Self { child, url: String::new(), home };
+        let mut stdin = server.child.stdin.take().ok_or_else(|| anyhow!("write to a server"))?;
+        stdin.write_all(input).context("write to a server")?;
+        drop(stdin);
+        let out = server.child.stdout.take().ok_or_else(|| anyhow!("read what the server prints"))?;
         let mut lines = BufReader::new(out).lines();
         for line in &mut lines {
             if let Some(url) = line?.strip_prefix("listening on ") {

@@ -51,6 +51,11 @@ fn columns(batch: &RecordBatch, ordered: bool) -> anyhow::Result<Vec<Column>> {
     Ok(batch.schema().fields().iter().map(|field| field.name().clone()).zip(sorted).collect())
 }
 
+/// No NaN is close to anything.
+fn is_close(a: f64, b: f64) -> bool {
+    (a - b).abs() <= TOLERANCE * a.abs().max(b.abs())
+}
+
 fn compare(ours: &ArrayRef, theirs: &ArrayRef) -> anyhow::Result<()> {
     ensure!(ours.data_type() == theirs.data_type(), "read {} as {}", theirs.data_type(), ours.data_type());
     ensure!(ours.null_count() == 0 && theirs.null_count() == 0, "compare nulls, which the rows have not");
@@ -58,7 +63,7 @@ fn compare(ours: &ArrayRef, theirs: &ArrayRef) -> anyhow::Result<()> {
         DataType::Float64 => {
             let (ours, theirs) = (ours.as_primitive::<Float64Type>(), theirs.as_primitive::<Float64Type>());
             let mut pairs = ours.values().iter().zip(theirs.values());
-            pairs.position(|(a, b)| (a - b).abs() > TOLERANCE * a.abs().max(b.abs()))
+            pairs.position(|(a, b)| !is_close(*a, *b))
         }
         DataType::Int64 => {
             let (ours, theirs) = (ours.as_primitive::<Int64Type>(), theirs.as_primitive::<Int64Type>());
@@ -72,4 +77,53 @@ fn compare(ours: &ArrayRef, theirs: &ArrayRef) -> anyhow::Result<()> {
         anyhow::bail!("find equal values in row {row}: {theirs}, not {ours}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Float64Array, Int32Array, Int64Array, StringArray, StringViewArray};
+
+    use super::*;
+
+    fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    #[track_caller]
+    fn check_agreement(theirs: Vec<(&str, ArrayRef)>, ordered: bool, expected: Option<&str>) {
+        let regions: ArrayRef = Arc::new(StringViewArray::from(vec!["Asia", "Europe"]));
+        let ours = batch(vec![("region", regions), ("n", Arc::new(Int64Array::from(vec![1, 2]))), ("x", floats(0.1, 0.3))]);
+        let found = check(&ours, &batch(theirs), ordered).err().map(|error| format!("{error:#}"));
+        assert_eq!(found.as_deref(), expected);
+    }
+
+    fn floats(first: f64, second: f64) -> ArrayRef {
+        Arc::new(Float64Array::from(vec![first, second]))
+    }
+
+    fn reversed(n: Vec<i32>, x: ArrayRef) -> Vec<(&'static str, ArrayRef)> {
+        let regions: ArrayRef = Arc::new(StringArray::from(vec!["Europe", "Asia"]));
+        vec![("region", regions), ("n", Arc::new(Int32Array::from(n))), ("x", x)]
+    }
+
+    #[test]
+    fn answers_agree_in_any_order_and_type_but_not_with_other_values() {
+        check_agreement(reversed(vec![2, 1], floats(0.1 + 0.2, 0.1)), false, None);
+        let order = "compare column 'region': find equal values in row 0: Europe, not Asia";
+        check_agreement(reversed(vec![2, 1], floats(0.3, 0.1)), true, Some(order));
+        let whole = "compare column 'n': find equal values in row 1: 3, not 2";
+        check_agreement(reversed(vec![3, 1], floats(0.3, 0.1)), false, Some(whole));
+        let float = "compare column 'x': find equal values in row 1: 0.3001, not 0.3";
+        check_agreement(reversed(vec![2, 1], floats(0.3001, 0.1)), false, Some(float));
+        let mut unnamed = reversed(vec![2, 1], floats(0.3, 0.1));
+        unnamed.pop();
+        let names = "name the columns: [\"region\", \"n\"], not [\"region\", \"n\", \"x\"]";
+        check_agreement(unnamed, false, Some(names));
+    }
+
+    #[test]
+    fn a_float_that_is_not_a_number_agrees_with_no_number() {
+        let float = "compare column 'x': find equal values in row 1: NaN, not 0.3";
+        check_agreement(reversed(vec![2, 1], floats(f64::NAN, 0.1)), false, Some(float));
+    }
 }
