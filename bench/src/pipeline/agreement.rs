@@ -92,7 +92,8 @@ mod tests {
     #[track_caller]
     fn check_agreement(theirs: Vec<(&str, ArrayRef)>, ordered: bool, expected: Option<&str>) {
         let regions: ArrayRef = Arc::new(StringViewArray::from(vec!["Asia", "Europe"]));
-        let ours = batch(vec![("region", regions), ("n", Arc::new(Int64Array::from(vec![1, 2]))), ("x", floats(0.1, 0.3))]);
+        let ours =
+            batch(vec![("region", regions), ("n", Arc::new(Int64Array::from(vec![1, 2]))), ("x", floats(0.1, 0.3))]);
         let found = check(&ours, &batch(theirs), ordered).err().map(|error| format!("{error:#}"));
         assert_eq!(found.as_deref(), expected);
     }
