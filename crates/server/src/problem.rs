@@ -302,7 +302,8 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         match &error {
             Error::UnknownDataset { name, suggestion } => {
-                let problem = Self::new(StatusCode::NOT_FOUND, "unknown_dataset", error.to_string()).value(name);
+                let detail = format!("no dataset named '{}'", cut(name));
+                let problem = Self::new(StatusCode::NOT_FOUND, "unknown_dataset", detail).value(cut(name));
                 match suggestion {
                     Some(close) => problem.hint(format!("did you mean '{close}'?")),
                     None => problem.hint("GET /api/v1/datasets lists what there is"),
@@ -353,7 +354,7 @@ fn eval_problem(error: &Error, eval: &EvalError) -> Problem {
             bad("bad_cast", column).value(cut(value)).hint("filter out what cannot be cast, or leave the cast away")
         }
         EvalError::SumOverflow { column } => {
-            bad("sum_overflow", column).hint("sum it as a float: select=column::float8.sum()")
+            bad("sum_overflow", column).value(column).hint("sum it as a float: select=column::float8.sum()")
         }
         EvalError::TooLarge { max_bytes } => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "query_too_large", error.to_string())

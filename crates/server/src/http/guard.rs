@@ -84,22 +84,25 @@ where
         let state = Arc::clone(&self.state);
         Either::Right(Box::pin(async move {
             let (method, path) = (request.method().clone(), request.path().to_owned());
+            let told = |problem: &Problem| {
+                problem.log(as_text(&id), &format!("{method} {path}"));
+                problem.respond(as_text(&id))
+            };
             let mut answer = match rows::dataset_of(&method, &path).filter(|_| state.is_ready()) {
                 Some(name) => {
-                    let call = state.call(&request_id);
-                    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
-                    let answer =
-                        rows::answer(&state, name, target, request.query_string(), request.headers(), &call).await;
-                    let answer = answer.unwrap_or_else(HttpResponse::from_error);
+                    let (call, target) = (state.call(&request_id), rows::target_of(request.head()));
+                    let answer = rows::answer(&state, name, target, request.query_string(), request.headers(), &call);
+                    let answer = answer.await.unwrap_or_else(|problem| told(&problem));
                     request.into_response(answer)
                 }
-                None => service.call(request).await?.map_into_boxed_body(),
+                None => {
+                    let answer = service.call(request).await?.map_into_boxed_body();
+                    match answer.response().error().and_then(|e| e.as_error::<Problem>()).cloned() {
+                        Some(problem) => answer.into_response(told(&problem)),
+                        None => answer,
+                    }
+                }
             };
-            let problem = answer.response().error().and_then(|e| e.as_error::<Problem>()).cloned();
-            if let Some(problem) = problem {
-                problem.log(as_text(&id), &format!("{method} {path}"));
-                answer = answer.into_response(problem.respond(as_text(&id)));
-            }
             let (status, ms) = (answer.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
             tracing::debug!(
                 request_id = as_text(&id),

@@ -225,8 +225,8 @@ fn format_of(name: &str) -> Result<Format, Problem> {
 
 fn truth(name: &'static str, value: &str) -> Result<bool, Problem> {
     match value {
-        "true" | "1" => Ok(true),
-        "false" | "0" => Ok(false),
+        "true" => Ok(true),
+        "false" => Ok(false),
         _ => Err(Problem::bad_member(name, value, "true or false")),
     }
 }

@@ -42,6 +42,11 @@ pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
     Some(respond(state, &hit, status, cache_control, &head.headers))
 }
 
+/// Path and query of a request, as sent.
+pub fn target_of(head: &RequestHead) -> &str {
+    head.uri.path_and_query().map_or("", |target| target.as_str())
+}
+
 /// The dataset whose rows a request reads, if that shows without decoding anything.
 pub fn dataset_of<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
     let name = path.strip_prefix(PREFIX)?.strip_suffix("/rows")?;

@@ -151,7 +151,7 @@ fn hex(bytes: &[u8]) -> String {
 )]
 pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let target = rows::target_of(request.head());
     let call = state.call(&super::request_id(&request));
     rows::answer(&state, &name, target, request.query_string(), request.headers(), &call).await
 }
@@ -187,7 +187,7 @@ pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpReques
 )]
 pub async fn facets(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
-    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
+    let target = rows::target_of(request.head());
     let call = state.call(&super::request_id(&request));
     rows::answer_facets(&state, &name, target, request.query_string(), request.headers(), &call).await
 }
