@@ -8,16 +8,80 @@
 use std::cmp::Ordering;
 
 use crate::cell::{Cell, Kind, Table};
+use crate::item::Item;
 use crate::literal::parse;
+use crate::pattern;
 use crate::question::{Condition, Order, Question};
+use crate::stage::{self, Refused};
 
-/// The indexes of the rows that answer a question, in order.
+/// The indexes of the rows that answer a question without groups, in order.
 pub fn answer(table: &Table, question: &Question) -> Vec<usize> {
-    let mut rows: Vec<usize> = (0..table.rows)
-        .filter(|&row| question.conditions.iter().all(|condition| holds(table, condition, row) == Some(true)))
-        .collect();
+    let rows = fulfilling(table, &question.conditions);
+    window(table, rows, &question.order, question)
+}
+
+/// The rows that answer any question that selects columns by name.
+///
+/// # Errors
+/// The code of the problem, when a value cannot be cast or a sum does not fit.
+pub fn rows(table: &Table, question: &Question) -> Result<Table, Refused> {
+    if !question.distinct && question.select.iter().all(|item| item.function.is_none()) {
+        let plain = |order: &Order| Order { column: behind(&question.select, &order.column), ..order.clone() };
+        let order: Vec<Order> = question.order.iter().map(plain).collect();
+        let rows = window(table, fulfilling(table, &question.conditions), &order, question);
+        return projected(table, &rows, &question.select);
+    }
+    let hidden: Vec<Item> = expressions(question).iter().filter_map(|text| aggregate(text)).collect();
+    let groups = stage::group(table, &fulfilling(table, &question.conditions), &question.select, &hidden)?;
+    let kept = window(&groups, fulfilling(&groups, &question.having), &question.order, question);
+    let names: Vec<Item> = question.select.iter().map(|item| Item::column(item.name())).collect();
+    projected(&groups, &kept, &names)
+}
+
+fn projected(table: &Table, rows: &[usize], items: &[Item]) -> Result<Table, Refused> {
+    let columns = items.iter().map(|item| stage::project(table, rows, item));
+    Ok(Table { columns: columns.collect::<Result<_, _>>()?, rows: rows.len() })
+}
+
+/// The column that a name of the answer stands for.
+fn behind(select: &[Item], name: &str) -> String {
+    let named = select.iter().find(|item| item.alias.as_deref() == Some(name) && item.cast.is_none());
+    named.and_then(|item| item.column.clone()).unwrap_or_else(|| name.to_owned())
+}
+
+/// What groups are ordered by and asked for.
+fn expressions(question: &Question) -> Vec<String> {
+    fn of(condition: &Condition, found: &mut Vec<String>) {
+        match condition {
+            Condition::Test { column, .. } => found.push(column.clone()),
+            Condition::And(parts) | Condition::Or(parts) => parts.iter().for_each(|part| of(part, found)),
+            Condition::Not(inner) => of(inner, found),
+        }
+    }
+    let mut found: Vec<String> = question.order.iter().map(|order| order.column.clone()).collect();
+    question.having.iter().for_each(|condition| of(condition, &mut found));
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Reads `column.function()`; `None` for a name.
+fn aggregate(text: &str) -> Option<Item> {
+    const FUNCTIONS: [&str; 7] = ["count_distinct", "count", "sum", "avg", "min", "max", "median"];
+    let call = text.strip_suffix("()")?;
+    let (column, function) = call.rsplit_once('.').map_or((None, call), |(column, function)| (Some(column), function));
+    let function = FUNCTIONS.into_iter().find(|known| *known == function).expect("a function");
+    Some(Item::aggregate(function, column))
+}
+
+fn fulfilling(table: &Table, conditions: &[Condition]) -> Vec<usize> {
+    let fulfils = |&row: &usize| conditions.iter().all(|condition| holds(table, condition, row) == Some(true));
+    (0..table.rows).filter(fulfils).collect()
+}
+
+fn window(table: &Table, mut rows: Vec<usize>, order: &[Order], question: &Question) -> Vec<usize> {
     rows.sort_by(|&a, &b| {
-        let keys = question.order.iter().map(|order| sort_order(table, order, a, b));
+        let keys = order.iter().map(|order| sort_order(table, order, a, b));
         keys.fold(Ordering::Equal, Ordering::then)
     });
     rows.into_iter().skip(question.offset).take(question.limit.unwrap_or(usize::MAX)).collect()
@@ -85,6 +149,13 @@ fn test(kind: Kind, cell: &Cell, operator: &str, values: &[String]) -> Option<bo
             other => panic!("is.{other} is no test"),
         });
     }
+    if operator == "isdistinct" {
+        return Some(*cell == Cell::Null || against(kind, cell, value) != Ordering::Equal);
+    }
+    if let Some((operator, quantifier)) = operator.split_once('(') {
+        let each = values.iter().map(|value| test(kind, cell, operator, std::slice::from_ref(value)));
+        return fold(each, quantifier == "any)");
+    }
     if *cell == Cell::Null {
         return None;
     }
@@ -94,9 +165,17 @@ fn test(kind: Kind, cell: &Cell, operator: &str, values: &[String]) -> Option<bo
     if let "like" | "ilike" = operator {
         let Cell::Text(text) = cell else { panic!("only strings are like something") };
         return Some(if operator == "like" {
-            like(text, value)
+            pattern::like(text, value)
         } else {
-            like(&text.to_lowercase(), &value.to_lowercase())
+            pattern::like(&text.to_lowercase(), &value.to_lowercase())
+        });
+    }
+    if let "match" | "imatch" = operator {
+        let Cell::Text(text) = cell else { panic!("only strings match something") };
+        return Some(if operator == "match" {
+            pattern::found(text, value)
+        } else {
+            pattern::found(&text.to_lowercase(), &value.to_lowercase())
         });
     }
     let ordering = against(kind, cell, value);
@@ -147,40 +226,11 @@ pub fn compare(a: &Cell, b: &Cell) -> Option<Ordering> {
     })
 }
 
-/// SQL's LIKE with `*` as another `%` and a backslash that takes the next character as it is.
-fn like(text: &str, pattern: &str) -> bool {
-    fn matches(text: &[char], pattern: &[char]) -> bool {
-        match pattern {
-            [] => text.is_empty(),
-            ['%' | '*', rest @ ..] => (0..=text.len()).any(|skip| matches(&text[skip..], rest)),
-            ['_', rest @ ..] => !text.is_empty() && matches(&text[1..], rest),
-            ['\\', c, rest @ ..] | [c, rest @ ..] => text.first() == Some(c) && matches(&text[1..], rest),
-        }
-    }
-    matches(&text.chars().collect::<Vec<_>>(), &pattern.chars().collect::<Vec<_>>())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{answer, compare, like};
+    use super::{answer, compare};
     use crate::cell::{Cell, Column, Kind, Table};
     use crate::question::{Condition, Question};
-
-    #[test]
-    fn like_matches_whole_strings() {
-        for (text, pattern, expected) in [
-            ("Texas", "T*s", true),
-            ("Texas", "t*", false),
-            ("Texas", "%x%", true),
-            ("Texas", "Te_as", true),
-            ("Texas", "Texa", false),
-            ("a%b", "a\\%b", true),
-            ("acb", "a\\%b", false),
-            ("", "*", true),
-        ] {
-            assert_eq!(like(text, pattern), expected, "{text} like {pattern}");
-        }
-    }
 
     #[test]
     fn unknown_is_neither_true_nor_false() {

@@ -1,14 +1,19 @@
 //! A question to a dataset as plain data, and how it is written into a URL.
 
 use crate::http::encode;
+use crate::item::Item;
 
 /// A question.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
-    /// The columns of the answer; all when empty.
-    pub select: Vec<String>,
+    /// The columns of the answer; all when empty. With an aggregate, the others are the group.
+    pub select: Vec<Item>,
+    /// Whether equal rows are given once.
+    pub distinct: bool,
     /// Conditions that must all hold.
     pub conditions: Vec<Condition>,
+    /// Conditions on groups: on names of the answer, or on expressions such as `n.sum()`.
+    pub having: Vec<Condition>,
     /// What to sort by.
     pub order: Vec<Order>,
     /// How many rows at most.
@@ -24,9 +29,9 @@ pub enum Condition {
     Test {
         /// The column's name.
         column: String,
-        /// What to ask of it.
+        /// What to ask of it, `(any)` or `(all)` included.
         operator: &'static str,
-        /// One value; any number for `in`.
+        /// One value; any number for `in`, any and all.
         values: Vec<String>,
     },
     /// All hold.
@@ -40,7 +45,7 @@ pub enum Condition {
 /// One sort key.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The column's name.
+    /// The column's name; of groups also an expression.
     pub column: String,
     /// Greatest first.
     pub descending: bool,
@@ -79,8 +84,10 @@ impl Condition {
     fn branch(&self, not: &str) -> String {
         match self {
             Self::Test { column, operator, values } => {
-                let value =
-                    if *operator == "in" { plain(operator, values) } else { quoted(&values[0], operator == &"is") };
+                let value = match plain_list(operator, values) {
+                    Some(list) => list,
+                    None => quoted(&values[0], operator == &"is"),
+                };
                 format!("{column}.{not}{operator}.{value}")
             }
             Self::And(parts) => format!("{not}and{}", list(parts)),
@@ -97,17 +104,26 @@ fn list(parts: &[Condition]) -> String {
 }
 
 fn plain(operator: &str, values: &[String]) -> String {
-    if operator != "in" {
-        return values[0].clone();
-    }
+    plain_list(operator, values).unwrap_or_else(|| values[0].clone())
+}
+
+/// The values of an operator that takes many.
+fn plain_list(operator: &str, values: &[String]) -> Option<String> {
+    let (open, close) = match operator {
+        "in" => ('(', ')'),
+        _ if operator.ends_with(')') => ('{', '}'),
+        _ => return None,
+    };
     let values: Vec<String> = values.iter().map(|value| quoted(value, false)).collect();
-    format!("({})", values.join(","))
+    Some(format!("{open}{}{close}", values.join(",")))
 }
 
 /// A value inside parentheses: in quotes when it has a character that means something there.
 fn quoted(value: &str, keyword: bool) -> String {
     let simple = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | '%');
-    if keyword || (!value.is_empty() && value.chars().all(simple)) {
+    // In braces a bare null would be none.
+    let null = value.eq_ignore_ascii_case("null");
+    if keyword || (!value.is_empty() && !null && value.chars().all(simple)) {
         return value.to_owned();
     }
     format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
@@ -118,9 +134,16 @@ impl Question {
     pub fn url(&self) -> String {
         let mut parameters = Vec::new();
         if !self.select.is_empty() {
-            parameters.push(("select".to_owned(), self.select.join(",")));
+            let items: Vec<String> = self.select.iter().map(Item::text).collect();
+            parameters.push(("select".to_owned(), items.join(",")));
+        }
+        if self.distinct {
+            parameters.push(("distinct".to_owned(), "true".to_owned()));
         }
         parameters.extend(self.conditions.iter().map(|condition| condition.parameter("")));
+        if !self.having.is_empty() {
+            parameters.push(("having".to_owned(), list(&self.having)));
+        }
         if !self.order.is_empty() {
             let keys: Vec<String> = self.order.iter().map(Order::text).collect();
             parameters.push(("order".to_owned(), keys.join(",")));

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod bad_plugins;
+mod bad_queries;
 mod bad_requests;
 mod bodies;
 mod bounds;
@@ -25,6 +26,7 @@ mod misbehaviour;
 mod names;
 mod openapi;
 mod operators;
+mod paging;
 mod random_questions;
 mod refresh;
 mod restart_from_disk;
