@@ -24,6 +24,7 @@ pub mod oracle;
 pub mod pages;
 pub mod pattern;
 pub mod poll;
+pub mod posted;
 mod process;
 pub mod question;
 pub mod random;

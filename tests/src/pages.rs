@@ -53,11 +53,20 @@ pub fn next(answer: &Answer) -> Option<String> {
     let next = links.into_iter().flat_map(|links| links.split(", ")).find(|link| link.contains("rel=\"next\""))?;
     let target = next.strip_prefix('<').and_then(|rest| rest.split_once('>')).map(|(target, _)| target);
     let target = target.unwrap_or_else(|| panic!("{}: link is '{next}'", answer.asked));
-    // A link may be whole or without its host.
-    Some(match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or(rest, |at| &rest[at..]).to_owned(),
-        None => target.to_owned(),
-    })
+    Some(resolved(answer.asked.split(' ').nth(1).unwrap_or_default(), target))
+}
+
+/// A reference as seen from a path: RFC 3986, section 5.2, as far as servers write such links.
+fn resolved(from: &str, target: &str) -> String {
+    if let Some((_, rest)) = target.split_once("://") {
+        return rest.find('/').map_or("/", |at| &rest[at..]).to_owned();
+    }
+    if target.starts_with('/') {
+        return target.to_owned();
+    }
+    let path = from.split('?').next().unwrap_or_default();
+    let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
+    format!("{folder}{target}")
 }
 
 /// All pages of an answer.
@@ -72,4 +81,16 @@ pub fn all(client: &Client, path: &str, headers: &[(&str, &str)]) -> Vec<Answer>
         pages.push(client.get_with(&target, headers));
     }
     pages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resolved;
+
+    #[test]
+    fn a_link_is_seen_from_where_it_stands() {
+        assert_eq!(resolved("/a/b/rows?x=1/2", "rows?y=2"), "/a/b/rows?y=2");
+        assert_eq!(resolved("/a/b/query", "/c?y=2"), "/c?y=2");
+        assert_eq!(resolved("/a", "http://host:1/c?y=2"), "/c?y=2");
+    }
 }

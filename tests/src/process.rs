@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::poll::{PATIENCE, until_true};
 use crate::server::Server;
 
 impl Server {
@@ -30,6 +31,19 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
         let kib: u64 = line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number");
         kib * 1_024
+    }
+
+    /// Waits until it has nothing to do: a tenth of a second in which it hardly uses a processor.
+    ///
+    /// # Panics
+    /// When it goes on and on.
+    #[track_caller]
+    pub fn until_idle(&self) {
+        until_true("the server is idle", PATIENCE, || {
+            let before = self.cpu_time();
+            std::thread::sleep(Duration::from_millis(100));
+            self.cpu_time() - before <= Duration::from_millis(20)
+        });
     }
 
     fn proc(&self, file: &str) -> String {

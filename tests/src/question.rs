@@ -161,7 +161,8 @@ impl Question {
 }
 
 impl Order {
-    fn text(&self) -> String {
+    /// The key as it is written in `order`.
+    pub fn text(&self) -> String {
         let direction = if self.descending { ".desc" } else { "" };
         let nulls = match self.nulls_first {
             Some(true) => ".nullsfirst",

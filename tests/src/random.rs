@@ -230,7 +230,7 @@ fn pattern_of(name: &str, rng: &mut Rng) -> Condition {
     match rng.below(4) {
         0 => Condition::test(name, *rng.pick(&["match", "imatch"]), &[*rng.pick(&MATCH)]),
         1 => Condition::test(name, *rng.pick(&["match(any)", "imatch(all)"]), &[*rng.pick(&MATCH), *rng.pick(&MATCH)]),
-        2 => Condition::test(name, *rng.pick(&["like(any)", "ilike(all)"]), &[*rng.pick(&LIKE), *rng.pick(&LIKE)]),
-        _ => Condition::test(name, *rng.pick(&["like", "ilike"]), &[*rng.pick(&LIKE)]),
+        2 => Condition::test(name, rng.pick(&["like(any)", "ilike(all)"]), &[*rng.pick(&LIKE), *rng.pick(&LIKE)]),
+        _ => Condition::test(name, rng.pick(&["like", "ilike"]), &[*rng.pick(&LIKE)]),
     }
 }

@@ -5,33 +5,6 @@ use tests::http::Answer;
 
 const PATH: &str = "/api/v1/datasets/sector_analysis/rows?adoption_rate=gte.10";
 
-fn formats() -> [&'static str; 4] {
-    ["json", "ndjson", "csv", "arrow"]
-}
-
-#[test]
-fn compressed_bodies_are_the_plain_ones() {
-    let server = Server::bundled();
-    for dataset in ["sector_analysis", "synthetic_orders"] {
-        for format in formats() {
-            let path = format!("/api/v1/datasets/{dataset}/rows?format={format}");
-            let plain = server.get_with(&path, &[("accept-encoding", "identity")]).expect(200);
-            assert_eq!(plain.header("content-encoding"), "");
-            for coding in ["gzip", "zstd"] {
-                for _ in 0..2 {
-                    let packed = server.get_with(&path, &[("accept-encoding", coding)]).expect(200);
-                    assert!(packed.decoded() == plain.body, "{path} in {coding}");
-                    if plain.body.len() > 10_000 {
-                        assert_eq!(packed.header("content-encoding"), coding, "{path}");
-                        assert!(packed.body.len() < plain.body.len(), "{path} in {coding} is no smaller");
-                        assert_ne!(packed.header("etag"), plain.header("etag"), "one strong ETag for two byte strings");
-                    }
-                }
-            }
-        }
-    }
-}
-
 #[test]
 fn the_accept_encoding_header_is_weighed() {
     let server = Server::bundled();

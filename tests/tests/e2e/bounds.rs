@@ -47,24 +47,3 @@ fn a_dataset_larger_than_its_bound_is_asked_query_by_query() {
     assert_eq!(problem["code"], "result_too_large", "{problem:#}");
     assert!(problem["hint"].is_string(), "{problem:#}");
 }
-
-#[test]
-fn an_answer_of_more_rows_than_the_maximum_is_refused_and_never_cut() {
-    let server = Server::options().plugin("synthetic").arg("--max-rows").arg("100").start();
-    assert_eq!(server.rows("synthetic_orders", "limit=100").len(), 100);
-    let problem = server.get("/api/v1/datasets/synthetic_orders/rows").expect(413).json();
-    assert_eq!(problem["code"], "result_too_large", "{problem:#}");
-    assert!(problem["hint"].as_str().is_some_and(|hint| hint.contains("limit=")), "{problem:#}");
-    let whole = serde_json::json!({"filters": {}});
-    server.post("/api/v1/datasets/synthetic_orders/query", &whole).expect(413);
-}
-
-#[test]
-fn an_answer_of_more_bytes_than_the_maximum_is_refused_in_every_format() {
-    let server = Server::options().plugin("synthetic").arg("--max-answer-bytes").arg("10 KiB").start();
-    for format in ["json", "ndjson", "csv", "arrow"] {
-        server.get(&format!("/api/v1/datasets/synthetic_orders/rows?limit=5&format={format}")).expect(200);
-        let problem = server.get(&format!("/api/v1/datasets/synthetic_orders/rows?format={format}")).expect(413).json();
-        assert_eq!(problem["code"], "result_too_large", "{format}: {problem:#}");
-    }
-}

@@ -79,6 +79,8 @@ fn an_answer_to_filters_is_cached_negotiated_and_compressed() {
     let second = ask(("accept-encoding", "gzip")).expect(200);
     assert!(CacheStatus::expect(&second, "memory").hit);
     assert_eq!(second.header("etag"), first.header("etag"));
-    let problem = ask(("accept", "text/csv")).expect(406).json();
+    let csv = ask(("accept", "text/csv")).expect(200);
+    assert!(csv.text().starts_with("year,") && csv.header("ignored-filters") == "nonsense", "{}", csv.text());
+    let problem = ask(("accept", "image/png")).expect(406).json();
     assert_eq!(problem["code"], "not_acceptable", "{problem:#}");
 }
