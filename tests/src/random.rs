@@ -227,10 +227,10 @@ fn test_of(column: &Column, rng: &mut Rng) -> Condition {
 fn pattern_of(name: &str, rng: &mut Rng) -> Condition {
     const LIKE: [&str; 7] = ["*a*", "a%", "*B", "_*", "*e_*", "a_b", "*(*)*"];
     const MATCH: [&str; 8] = ["a", "^a", "b$", "a.*b", "^$", "T.*y", "ab*c*$", "^.$"];
-    match rng.below(4) {
-        0 => Condition::test(name, *rng.pick(&["match", "imatch"]), &[*rng.pick(&MATCH)]),
-        1 => Condition::test(name, *rng.pick(&["match(any)", "imatch(all)"]), &[*rng.pick(&MATCH), *rng.pick(&MATCH)]),
-        2 => Condition::test(name, rng.pick(&["like(any)", "ilike(all)"]), &[*rng.pick(&LIKE), *rng.pick(&LIKE)]),
-        _ => Condition::test(name, rng.pick(&["like", "ilike"]), &[*rng.pick(&LIKE)]),
-    }
+    let operators = ["match", "imatch", "match(any)", "imatch(all)", "like", "ilike", "like(any)", "ilike(all)"];
+    let operator = *rng.pick(&operators);
+    let patterns: &[&str] = if operator.contains("match") { &MATCH } else { &LIKE };
+    let count = if operator.ends_with(')') { 2 } else { 1 };
+    let values: Vec<&str> = (0..count).map(|_| *rng.pick(patterns)).collect();
+    Condition::test(name, operator, &values)
 }
