@@ -62,13 +62,18 @@ impl Answer {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} gave no JSON ({error}): {text}", self.asked))
     }
 
+    /// How the body begins, whatever it is, for messages.
+    pub fn beginning(&self) -> String {
+        String::from_utf8_lossy(&self.decoded()).chars().take(600).collect()
+    }
+
     /// Demands a status.
     ///
     /// # Panics
     /// When it is another.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{} answered {}: {}", self.asked, self.status, self.text());
+        assert_eq!(self.status, status, "{} answered {}: {}", self.asked, self.status, self.beginning());
         self
     }
 }

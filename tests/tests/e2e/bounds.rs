@@ -47,3 +47,31 @@ fn a_dataset_larger_than_its_bound_is_asked_query_by_query() {
     assert_eq!(problem["code"], "result_too_large", "{problem:#}");
     assert!(problem["hint"].is_string(), "{problem:#}");
 }
+
+#[test]
+fn what_is_just_within_the_bounds_of_a_query_is_answered() {
+    let server = Server::bundled();
+    let path = "/api/v1/datasets/historical_ai_data/query";
+    let years: Vec<u32> = (0..10_000).collect();
+    let repeated = |what: &str, times: usize| vec![what; times].join(",");
+    let deep = |levels: usize| format!("{}year.gt.2020{}", "(and".repeat(levels - 1) + "(", ")".repeat(levels));
+    for body in [
+        serde_json::json!({"where": {"column": "year", "op": "in", "value": years}}),
+        serde_json::json!({"filters": {"year": years}}),
+        serde_json::json!({"where": deep(32)}),
+        serde_json::json!({"where": format!("({})", repeated("year.neq.1", 1_000))}),
+        serde_json::json!({"order": repeated("year", 1)}),
+        serde_json::json!({"select": (0..1_000).map(|n| format!("c{n}:year")).collect::<Vec<_>>()}),
+        serde_json::json!({"limit": 1_000_000}),
+        serde_json::json!({"offset": u64::MAX}),
+    ] {
+        let answer = server.post(path, &body);
+        let asked: String = body.to_string().chars().take(80).collect();
+        assert_eq!(answer.status, 200, "{asked}: {}", answer.beginning());
+    }
+    let pattern = "a".repeat(1_024);
+    for operator in ["like", "ilike", "match", "imatch"] {
+        let rows = server.rows("sector_analysis", &format!("sector={operator}.{pattern}"));
+        assert!(rows.is_empty(), "{operator}");
+    }
+}
