@@ -140,10 +140,10 @@ mod tests {
     /// 4,096 rows: `n` counts them, `few` is 1 in every 64th, `s` is the text of `n`, null in every third.
     fn batch() -> RecordBatch {
         let rows = 4_096i64;
-        let texts = (0..rows).map(|n| (n % 3 != 0).then(|| n.to_string()));
+        let texts = (0..rows).map(|n| (n.rem_euclid(3) != 0).then(|| n.to_string()));
         let columns: [(&str, ArrayRef); 3] = [
             ("n", Arc::new(Int64Array::from_iter_values(0..rows))),
-            ("few", Arc::new(Int64Array::from_iter_values((0..rows).map(|n| i64::from(n % 64 == 0))))),
+            ("few", Arc::new(Int64Array::from_iter_values((0..rows).map(|n| i64::from(n.rem_euclid(64) == 0))))),
             ("s", Arc::new(StringArray::from_iter(texts))),
         ];
         RecordBatch::try_from_iter(columns).unwrap()

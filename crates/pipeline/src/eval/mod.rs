@@ -4,7 +4,7 @@
 //! that fulfil the condition, then only the columns that the answer needs. Without an order the pieces are the answer, and a
 //! limit stops the work as soon as enough rows are found; with one, [`sort`] finds the positions of the rows first, keeping
 //! no more than `offset + limit` of a piece, and only then gathers the selected columns. A small table is done on the
-//! calling thread.
+//! calling thread. Batches that the [`zones`] of a table rule out are not looked at.
 //!
 //! The answer is the same whatever the number of threads and however the table is cut into batches: rows keep the table's
 //! order, and so do rows that compare equal under an order.
@@ -18,6 +18,7 @@ mod compact;
 mod group;
 mod mask;
 mod membership;
+mod narrow;
 mod output;
 mod pushdown;
 mod rows;
@@ -25,6 +26,7 @@ mod run;
 mod sort;
 mod streaming;
 mod weight;
+mod zones;
 
 use std::sync::Arc;
 
@@ -37,8 +39,10 @@ pub use pushdown::{Pushdown, pushdown};
 pub use run::{QueryMemory, Run};
 pub use streaming::Streaming;
 pub use weight::batch_bytes;
+pub use zones::Zones;
 
-use crate::query::BoundQuery;
+use crate::query::{BoundGroup, BoundQuery};
+use zones::Sifted;
 
 /// The most rows that one thread filters at a time; their columns fit into a core's cache.
 pub const PIECE_ROWS: usize = 64 * 1024;
@@ -181,14 +185,28 @@ impl Evaluated {
 /// # Errors
 /// The table is not of the query's schema, the run has to stop or takes too much, a value cannot be cast, or a kernel fails.
 pub fn evaluate(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<Evaluated, EvalError> {
+    evaluate_zoned(query, input, None, run)
+}
+
+/// As [`evaluate`]; batches that the zones of the table rule out are skipped.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_zoned(
+    query: &BoundQuery,
+    input: Input<'_>,
+    zones: Option<&Zones>,
+    run: &Run,
+) -> Result<Evaluated, EvalError> {
     check_input(query, input, run)?;
-    let mut stats = EvalStats::default();
     let Some(group) = query.group() else {
-        return answer(&query.with_cursor_in_filter(), input, run, stats);
+        let query = query.with_cursor_in_filter();
+        let sifted = Sifted::new(&query, input.batches, zones, run)?;
+        return answer(&query, &sifted, run);
     };
-    let groups = group::grouped(query, group, input, run, &mut stats)?;
-    let stage = Input { schema: group.schema(), batches: &groups };
-    let mut answer = answer(&query.second_stage().with_cursor_in_filter(), stage, run, EvalStats::default())?;
+    let (groups, stats) = groups(query, group, input, zones, run)?;
+    let second = query.second_stage().with_cursor_in_filter();
+    let mut answer = answer(&second, &Sifted::new(&second, &groups, None, run)?, run)?;
     // What was done with the rows is what counts.
     answer.stats = stats;
     Ok(answer)
@@ -199,11 +217,42 @@ pub fn evaluate(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<Evalu
 /// # Errors
 /// As [`evaluate`].
 pub fn count(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<u64, EvalError> {
+    count_zoned(query, input, None, run)
+}
+
+/// As [`count`]; batches that the zones of the table rule out are skipped.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn count_zoned(query: &BoundQuery, input: Input<'_>, zones: Option<&Zones>, run: &Run) -> Result<u64, EvalError> {
     check_input(query, input, run)?;
-    let Some(group) = query.group() else { return rows::count(query, input, run) };
-    let groups = group::grouped(&query.whole(), group, input, run, &mut EvalStats::default())?;
+    let Some(group) = query.group() else {
+        return rows::count(query, &Sifted::new(query, input.batches, zones, run)?, run);
+    };
+    let (groups, _) = groups(&query.whole(), group, input, zones, run)?;
     let second = query.second_stage().whole();
-    rows::count(&second, Input { schema: group.schema(), batches: &groups }, run)
+    rows::count(&second, &Sifted::new(&second, &groups, None, run)?, run)
+}
+
+/// The groups of the rows that fulfil the condition.
+fn groups(
+    query: &BoundQuery,
+    group: &BoundGroup,
+    input: Input<'_>,
+    zones: Option<&Zones>,
+    run: &Run,
+) -> Result<(Vec<RecordBatch>, EvalStats), EvalError> {
+    let sifted = Sifted::new(query, input.batches, zones, run)?;
+    let unfiltered = (query.filter().is_some() && sifted.all_whole()).then(|| query.without_filter());
+    let mut stats = EvalStats::default();
+    let rest = Input { batches: &sifted.batches, ..input };
+    let groups = group::grouped(unfiltered.as_ref().unwrap_or(query), group, rest, run, &mut stats)?;
+    stats.batches = input.batches.len() as u64;
+    stats.batches_skipped = sifted.skipped;
+    if unfiltered.is_some() {
+        stats.rows_tested = 0;
+    }
+    Ok((groups, stats))
 }
 
 fn check_input(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<(), EvalError> {
@@ -216,15 +265,17 @@ fn check_input(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<(), Ev
 }
 
 /// The answer of a query without a group and with its cursor's condition in its filter.
-fn answer(query: &BoundQuery, input: Input<'_>, run: &Run, mut stats: EvalStats) -> Result<Evaluated, EvalError> {
+fn answer(query: &BoundQuery, sifted: &Sifted, run: &Run) -> Result<Evaluated, EvalError> {
     let window = rows::Window::of(query);
     let chosen = query.chosen_schema();
+    let batches = sifted.batches.len() as u64 + sifted.skipped;
+    let mut stats = EvalStats { batches, batches_skipped: sifted.skipped, ..EvalStats::default() };
     let (batches, end) = if window.is_empty() {
         (Vec::new(), None)
     } else if query.order().is_empty() {
-        rows::in_table_order(query, &chosen, input, window, run, &mut stats)?
+        rows::in_table_order(query, &chosen, sifted, window, run, &mut stats)?
     } else {
-        sort::ordered(query, &chosen, input, window, run, &mut stats)?
+        sort::ordered(query, &chosen, sifted, window, run, &mut stats)?
     };
     let schema = query.output_schema();
     let batches = output::made(query, batches, &schema, run)?;

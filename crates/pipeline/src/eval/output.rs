@@ -81,6 +81,11 @@ impl BoundQuery {
         query
     }
 
+    /// The query on rows that fulfil its condition.
+    pub(super) fn without_filter(&self) -> Self {
+        Self { filter: None, ..self.clone() }
+    }
+
     /// All rows of the query: no limit, no offset, no cursor.
     pub(super) fn whole(&self) -> Self {
         Self { limit: None, offset: 0, cursor: None, ..self.clone() }

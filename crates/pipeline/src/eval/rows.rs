@@ -6,7 +6,8 @@ use arrow::compute::FilterBuilder;
 use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
-use super::{ALONE_ROWS, EvalError, EvalStats, Input, PIECE_ROWS, PageEnd, Run, mask, weight};
+use super::zones::Sifted;
+use super::{ALONE_ROWS, EvalError, EvalStats, PIECE_ROWS, PageEnd, Run, among, mask, weight};
 use crate::query::BoundQuery;
 
 /// Which of the rows that fulfil the condition are in the answer.
@@ -50,6 +51,50 @@ pub(super) fn pieces(batches: &[RecordBatch]) -> Vec<RecordBatch> {
     pieces
 }
 
+/// A part of a table that one thread works on.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) rows: RecordBatch,
+    /// Whether all rows are known to fulfil the condition.
+    pub(super) is_whole: bool,
+}
+
+impl Piece {
+    /// The sifted batches in pieces of at most [`PIECE_ROWS`] rows.
+    pub(super) fn all(sifted: &Sifted) -> Vec<Self> {
+        let each = sifted.batches.iter().zip(&sifted.is_whole);
+        let cut = |(batch, is_whole): (&RecordBatch, &bool)| {
+            let is_whole = *is_whole;
+            pieces(std::slice::from_ref(batch)).into_iter().map(move |rows| Self { rows, is_whole })
+        };
+        each.flat_map(cut).collect()
+    }
+
+    /// The rows that fulfil the query's condition; `None` for all of them.
+    pub(super) fn surviving(&self, query: &BoundQuery) -> Result<Option<BooleanBuffer>, EvalError> {
+        if self.is_whole { Ok(None) } else { surviving(query, &self.rows) }
+    }
+}
+
+impl Piece {
+    /// The rows among `among` that fulfil the condition, or all that do; `None` for all of the piece.
+    pub(super) fn surviving_among(
+        &self,
+        query: &BoundQuery,
+        among: Option<&BooleanBuffer>,
+        stats: &mut EvalStats,
+    ) -> Result<Option<BooleanBuffer>, EvalError> {
+        match (query.filter().filter(|_| !self.is_whole), among) {
+            (None, among) => Ok(among.cloned()),
+            (Some(_), Some(among)) if !among.has_true() => Ok(Some(among.clone())),
+            (Some(filter), among) => {
+                stats.rows_tested += among.map_or(self.rows.num_rows(), BooleanBuffer::count_set_bits) as u64;
+                among::bits(filter, &self.rows, among).map(Some)
+            }
+        }
+    }
+}
+
 /// Whether the work is worth handing to other threads.
 pub(super) fn is_large(batches: &[RecordBatch]) -> bool {
     batches.iter().map(RecordBatch::num_rows).sum::<usize>() > ALONE_ROWS
@@ -63,84 +108,92 @@ pub(super) fn surviving(query: &BoundQuery, piece: &RecordBatch) -> Result<Optio
     }
 }
 
+/// Some columns of some rows, and the bytes that were taken for them: none where they are the table's own.
+pub(super) struct Filtered {
+    pub(super) rows: RecordBatch,
+    taken: usize,
+}
+
 /// The columns `columns` of the rows of a piece that fulfil the query's condition.
 pub(super) fn filtered(
     query: &BoundQuery,
-    piece: &RecordBatch,
+    piece: &Piece,
     columns: &[usize],
     output: &SchemaRef,
     run: &Run,
-) -> Result<RecordBatch, EvalError> {
+) -> Result<Filtered, EvalError> {
     run.check()?;
-    let mask = surviving(query, piece)?.map(|mask| (mask.count_set_bits(), mask));
+    let mask = piece.surviving(query)?.map(|mask| (mask.count_set_bits(), mask));
+    let piece = &piece.rows;
     let columns = columns.iter().map(|column| piece.column(*column));
     let options = |rows| RecordBatchOptions::new().with_row_count(Some(rows));
-    let whole = |columns| RecordBatch::try_new_with_options(output.clone(), columns, &options(piece.num_rows()));
-    match mask {
-        None => Ok(whole(columns.cloned().collect())?),
-        Some((rows, _)) if rows == piece.num_rows() => Ok(whole(columns.cloned().collect())?),
-        Some((0, _)) => Ok(RecordBatch::new_empty(output.clone())),
-        Some((rows, mask)) => {
+    let rows = match mask {
+        Some((0, _)) => RecordBatch::new_empty(output.clone()),
+        Some((rows, mask)) if rows < piece.num_rows() => {
             let mut filter = FilterBuilder::new(&BooleanArray::new(mask, None));
             if columns.len() > 1 {
                 filter = filter.optimize();
             }
             let filter = filter.build();
             let columns = columns.map(|column| filter.filter(column)).collect::<Result<Vec<_>, _>>()?;
-            let batch = RecordBatch::try_new_with_options(output.clone(), columns, &options(rows))?;
-            run.take(weight::batch_bytes(&batch))?;
-            Ok(batch)
+            let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(rows))?;
+            let taken = weight::batch_bytes(&rows);
+            run.take(taken)?;
+            return Ok(Filtered { rows, taken });
         }
-    }
+        _ => RecordBatch::try_new_with_options(output.clone(), columns.cloned().collect(), &options(piece.num_rows()))?,
+    };
+    Ok(Filtered { rows, taken: 0 })
 }
 
 /// How many rows fulfil the query's condition.
-pub(super) fn count(query: &BoundQuery, input: Input<'_>, run: &Run) -> Result<u64, EvalError> {
-    let rows = |piece: &RecordBatch| -> Result<u64, EvalError> {
+pub(super) fn count(query: &BoundQuery, sifted: &Sifted, run: &Run) -> Result<u64, EvalError> {
+    let rows = |piece: &Piece| -> Result<u64, EvalError> {
         run.check()?;
-        Ok(surviving(query, piece)?.map_or(piece.num_rows(), |mask| mask.count_set_bits()) as u64)
+        Ok(piece.surviving(query)?.map_or(piece.rows.num_rows(), |mask| mask.count_set_bits()) as u64)
     };
-    if query.filter().is_none() || !is_large(input.batches) {
-        return input.batches.iter().map(rows).sum();
+    let pieces = Piece::all(sifted);
+    if sifted.all_whole() || !is_large(&sifted.batches) {
+        return pieces.iter().map(rows).sum();
     }
-    pieces(input.batches).par_iter().map(rows).sum()
+    pieces.par_iter().map(rows).sum()
 }
 
 /// The answer of a query without an order, and where it ends if there are more rows.
 pub(super) fn in_table_order(
     query: &BoundQuery,
     output: &SchemaRef,
-    input: Input<'_>,
+    sifted: &Sifted,
     window: Window,
     run: &Run,
     stats: &mut EvalStats,
 ) -> Result<(Vec<RecordBatch>, Option<PageEnd>), EvalError> {
     let columns = query.selected_columns();
-    let filter = |piece: &RecordBatch| filtered(query, piece, &columns, output, run);
-    let mut found = Found { window, seen: 0, batches: Vec::new() };
-    stats.batches = input.batches.len() as u64;
+    let filter = |piece: &Piece| filtered(query, piece, &columns, output, run);
+    let mut found = Found { window, run, seen: 0, batches: Vec::new() };
     // Without a condition nothing is computed, so that there is nothing to share out.
-    if query.filter().is_none() || !is_large(input.batches) {
-        for batch in input.batches {
+    if sifted.all_whole() || !is_large(&sifted.batches) {
+        for (batch, is_whole) in sifted.batches.iter().zip(&sifted.is_whole) {
             if !found.is_done() {
-                found.push(filter(batch)?);
-                stats.rows_tested += batch.num_rows() as u64;
+                let piece = Piece { rows: batch.clone(), is_whole: *is_whole };
+                found.push(filter(&piece)?);
+                stats.rows_tested += piece.tested();
             }
         }
         return Ok(found.finish(stats));
     }
-    let pieces = pieces(input.batches);
+    let pieces = Piece::all(sifted);
     let mut left = pieces.as_slice();
     // With a limit the first piece often has it all; after it, the waves grow.
     let mut wave = if window.end == usize::MAX { left.len() } else { 1 };
     while !left.is_empty() && !found.is_done() {
         let (now, later) = left.split_at(wave.min(left.len()));
-        stats.rows_tested += now.iter().map(|piece| piece.num_rows() as u64).sum::<u64>();
+        stats.rows_tested += now.iter().map(Piece::tested).sum::<u64>();
         match now {
             [one] => found.push(filter(one)?),
             many => {
                 let filtered = many.par_iter().map(filter).collect::<Result<Vec<_>, _>>()?;
-                filtered.into_iter().for_each(|batch| found.push(batch));
+                filtered.into_iter().for_each(|filtered| found.push(filtered));
             }
         }
         left = later;
@@ -149,25 +202,33 @@ pub(super) fn in_table_order(
     Ok(found.finish(stats))
 }
 
+impl Piece {
+    /// How many rows the condition is tested on.
+    pub(super) fn tested(&self) -> u64 {
+        if self.is_whole { 0 } else { self.rows.num_rows() as u64 }
+    }
+}
+
 /// What has been found, cut to the window.
-struct Found {
+struct Found<'a> {
     window: Window,
+    run: &'a Run,
     seen: usize,
     batches: Vec<RecordBatch>,
 }
 
-impl Found {
+impl Found<'_> {
     fn is_done(&self) -> bool {
         self.seen >= self.window.wanted()
     }
 
-    fn push(&mut self, batch: RecordBatch) {
+    fn push(&mut self, Filtered { rows: batch, taken }: Filtered) {
         let rows = batch.num_rows();
         let start = self.window.skip.saturating_sub(self.seen).min(rows);
         let end = (self.window.end - self.seen.min(self.window.end)).min(rows);
         self.seen = self.seen.saturating_add(rows);
         match (start, end) {
-            (start, end) if start >= end => {}
+            (start, end) if start >= end => self.run.give_back(taken),
             (0, end) if end == rows => self.batches.push(batch),
             (start, end) => self.batches.push(batch.slice(start, end - start)),
         }

@@ -4,48 +4,40 @@
 //! kept. What is kept of all pieces is sorted by key and, for equal keys, by position, which makes the order stable and the
 //! same whatever the number of threads. Then the columns of the rows in the window are gathered.
 //!
-//! A single column of numbers or times has keys of 64 bits ([`Narrow`]); everything else has rows of bytes that compare as
-//! the values do ([`arrow::row`]).
+//! A single column of numbers or times has keys of 64 bits ([`narrow`](super::narrow)); everything else has rows of bytes
+//! that compare as the values do ([`arrow::row`]). Under a limit, rows whose first column of numbers is beyond that of as many
+//! rows as are wanted get no bytes.
 
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, interleave};
-use arrow::datatypes::{
-    DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Float16Type, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, SchemaRef, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
+use arrow::datatypes::SchemaRef;
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
 
 use super::compact::compacted;
-use super::rows::{Window, is_large, pieces, surviving};
-use super::{EvalError, EvalStats, Input, PIECE_ROWS, PageEnd, Run, weight};
+use super::narrow::{Bound, Position, Search, is_narrow, keep_least, with_one_spelling};
+use super::rows::{Piece, Window, is_large};
+use super::zones::Sifted;
+use super::{EvalError, EvalStats, PIECE_ROWS, PageEnd, Run, weight};
 use crate::query::{BoundOrder, BoundQuery};
-
-/// A row: its piece, and its place there.
-type Position = (u32, u32);
 
 /// The answer of a query with an order, and where it ends if there are more rows.
 pub(super) fn ordered(
     query: &BoundQuery,
     output: &SchemaRef,
-    input: Input<'_>,
+    sifted: &Sifted,
     window: Window,
     run: &Run,
     stats: &mut EvalStats,
 ) -> Result<(Vec<RecordBatch>, Option<PageEnd>), EvalError> {
-    let large = is_large(input.batches);
-    let pieces = pieces(input.batches);
-    stats.batches = input.batches.len() as u64;
-    stats.rows_tested = pieces.iter().map(|piece| piece.num_rows() as u64).sum();
+    let large = is_large(&sifted.batches);
+    let pieces = Piece::all(sifted);
     let work = Work { query, pieces: &pieces, count: window.wanted(), large, run };
     let positions = match query.order() {
-        [key] if is_narrow(query.schema().field(key.column).data_type()) => work.narrow_order(*key)?,
-        keys => work.wide_order(keys)?,
+        [key] if is_narrow(query.schema().field(key.column).data_type()) => work.narrow_order(*key, stats)?,
+        keys => work.wide_order(keys, stats)?,
     };
-    stats.rows_matched = positions.len() as u64;
     let end = match positions.get(..window.end) {
         Some(page) if positions.len() > window.end => Some(work.page_end(page)?),
         _ => None,
@@ -57,7 +49,7 @@ pub(super) fn ordered(
 /// What is ordered, and how many of the first rows are wanted.
 struct Work<'a> {
     query: &'a BoundQuery,
-    pieces: &'a [RecordBatch],
+    pieces: &'a [Piece],
     count: usize,
     large: bool,
     run: &'a Run,
@@ -82,6 +74,7 @@ impl Work<'_> {
         // Most ties are short, so the first look is, too.
         let (mut ties, mut looked) = (0, 8);
         while ties < page.len() {
+            self.run.check()?;
             let start = page.len().saturating_sub(ties + looked);
             let before = rows(values(&page[start..page.len() - ties])?)?;
             let equal = (0..before.num_rows()).rev().take_while(|at| before.row(*at) == key.row(0)).count();
@@ -95,7 +88,7 @@ impl Work<'_> {
     }
 
     fn picked(&self, column: usize, positions: &[Position]) -> Result<ArrayRef, EvalError> {
-        let arrays: Vec<&dyn Array> = self.pieces.iter().map(|piece| piece.column(column).as_ref()).collect();
+        let arrays: Vec<&dyn Array> = self.pieces.iter().map(|piece| piece.rows.column(column).as_ref()).collect();
         let indices: Vec<(usize, usize)> =
             positions.iter().map(|(piece, place)| (*piece as usize, *place as usize)).collect();
         Ok(interleave(&arrays, &indices)?)
@@ -104,11 +97,11 @@ impl Work<'_> {
 
 /// Maps the pieces, on several threads if that is worth it; the results are in the pieces' order.
 fn each_piece<T: Send>(
-    pieces: &[RecordBatch],
+    pieces: &[Piece],
     large: bool,
-    work: impl Fn(u32, &RecordBatch) -> Result<T, EvalError> + Sync,
+    work: impl Fn(u32, &Piece) -> Result<T, EvalError> + Sync,
 ) -> Result<Vec<T>, EvalError> {
-    let work = |(at, piece): (usize, &RecordBatch)| work(u32::try_from(at).unwrap_or(u32::MAX), piece);
+    let work = |(at, piece): (usize, &Piece)| work(u32::try_from(at).unwrap_or(u32::MAX), piece);
     if large {
         pieces.par_iter().enumerate().map(work).collect()
     } else {
@@ -124,41 +117,19 @@ fn places(mask: Option<&BooleanBuffer>, rows: usize) -> Vec<u32> {
     }
 }
 
-/// Keeps the `count` least of the entries, in any order.
-fn keep_least<T: Ord>(entries: &mut Vec<T>, count: usize) {
-    if count < entries.len() {
-        if count > 0 {
-            entries.select_nth_unstable(count - 1);
-        }
-        entries.truncate(count);
-    }
-}
-
-/// The rows with a key of one piece, and those with null, each with the least first when done.
-#[derive(Default)]
-struct Narrow {
-    keyed: Vec<(u64, Position)>,
-    nulls: Vec<Position>,
-}
-
 impl Work<'_> {
-    fn narrow_order(&self, key: BoundOrder) -> Result<Vec<Position>, EvalError> {
+    fn narrow_order(&self, key: BoundOrder, stats: &mut EvalStats) -> Result<Vec<Position>, EvalError> {
         let Self { query, pieces, count, large, run } = *self;
-        let found = each_piece(pieces, large, |at, piece| {
-            run.check()?;
-            let mask = surviving(query, piece)?;
-            let column = piece.column(key.column);
-            let mut narrow = Narrow::default();
-            let places = places(mask.as_ref(), piece.num_rows());
-            push_keys(&mut narrow, at, column, &places, key.options.descending);
-            keep_least(&mut narrow.keyed, count);
-            narrow.nulls.truncate(count);
-            run.take(narrow.keyed.len() * size_of::<(u64, Position)>() + narrow.nulls.len() * size_of::<Position>())?;
-            Ok(narrow)
-        })?;
+        let bound = Bound::open();
+        let search = Search { query, key, count, bound: &bound, run };
+        let found = each_piece(pieces, large, |at, piece| search.piece(at, piece))?;
         let mut keyed = Vec::with_capacity(found.iter().map(|narrow| narrow.keyed.len()).sum());
         let mut nulls = Vec::new();
+        let mut taken = 0;
         for narrow in found {
+            stats.rows_tested += narrow.tested;
+            stats.rows_matched += narrow.matched;
+            taken += narrow.bytes();
             keyed.extend(narrow.keyed);
             nulls.extend(narrow.nulls);
         }
@@ -169,117 +140,30 @@ impl Work<'_> {
             keyed.sort_unstable()
         }
         let keyed = keyed.into_iter().map(|(_, position)| position);
-        Ok(if key.options.nulls_first {
+        let mut positions: Vec<Position> = if key.options.nulls_first {
             nulls.into_iter().chain(keyed).collect()
         } else {
             keyed.chain(nulls).collect()
-        })
-    }
-}
-
-fn is_narrow(data_type: &DataType) -> bool {
-    use DataType::*;
-    matches!(
-        data_type,
-        Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Float64 | Date32 | Date64
-    ) || matches!(data_type, Timestamp(..) | Time32(_) | Time64(_) | Duration(_) | Decimal32(..) | Decimal64(..))
-}
-
-fn push_keys(narrow: &mut Narrow, piece: u32, column: &ArrayRef, places: &[u32], descending: bool) {
-    fn signed(value: i64) -> u64 {
-        value.cast_unsigned() ^ 1 << 63
-    }
-    /// The bits of a float as IEEE 754's total order has them.
-    fn float(bits: i64) -> u64 {
-        signed(bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed())
-    }
-    macro_rules! keys {
-        ($type:ty, $key:expr) => {
-            push_typed::<$type>(narrow, piece, column, places, descending, $key)
         };
+        positions.truncate(count);
+        run.give_back(taken);
+        Ok(positions)
     }
-    match column.data_type() {
-        DataType::Int8 => keys!(Int8Type, |v| signed(v.into())),
-        DataType::Int16 => keys!(Int16Type, |v| signed(v.into())),
-        DataType::Int32 => keys!(Int32Type, |v| signed(v.into())),
-        DataType::Int64 => keys!(Int64Type, signed),
-        DataType::UInt8 => keys!(UInt8Type, u64::from),
-        DataType::UInt16 => keys!(UInt16Type, u64::from),
-        DataType::UInt32 => keys!(UInt32Type, u64::from),
-        DataType::UInt64 => keys!(UInt64Type, |v| v),
-        DataType::Float32 => keys!(Float32Type, |v| {
-            let bits = one_single(v).to_bits().cast_signed();
-            signed((bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()).into())
-        }),
-        DataType::Float64 => keys!(Float64Type, |v| float(one_double(v).to_bits().cast_signed())),
-        DataType::Date32 => keys!(Date32Type, |v| signed(v.into())),
-        DataType::Date64 => keys!(Date64Type, signed),
-        DataType::Decimal32(..) => keys!(Decimal32Type, |v| signed(v.into())),
-        DataType::Decimal64(..) => keys!(Decimal64Type, signed),
-        _ => push_time_keys(narrow, piece, column, places, descending),
-    }
-}
 
-/// The two zeros are equal in filters, and so are all NaNs: they are in an order, too. Adding zero makes -0.0 the other
-/// one; a NaN loses its sign.
-fn one_double(value: f64) -> f64 {
-    if value.is_nan() { f64::NAN } else { value + 0.0 }
-}
-
-fn one_single(value: f32) -> f32 {
-    if value.is_nan() { f32::NAN } else { value + 0.0 }
-}
-
-fn one_half(value: <Float16Type as ArrowPrimitiveType>::Native) -> <Float16Type as ArrowPrimitiveType>::Native {
-    <Float16Type as ArrowPrimitiveType>::Native::from_f64(one_double(value.to_f64()))
-}
-
-/// A column of keys with one zero and one NaN.
-fn with_one_spelling(column: &ArrayRef) -> ArrayRef {
-    match column.data_type() {
-        DataType::Float64 => Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(one_double)),
-        DataType::Float32 => Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(one_single)),
-        DataType::Float16 => Arc::new(column.as_primitive::<Float16Type>().unary::<_, Float16Type>(one_half)),
-        _ => Arc::clone(column),
-    }
-}
-
-fn push_time_keys(narrow: &mut Narrow, piece: u32, column: &ArrayRef, places: &[u32], descending: bool) {
-    let width = column.data_type().primitive_width();
-    let data = column.to_data();
-    let nulls = data.nulls();
-    for place in places {
-        let at = *place as usize;
-        if nulls.is_some_and(|nulls| nulls.is_null(at)) {
-            narrow.nulls.push((piece, *place));
-            continue;
+    /// The rows of each piece that may be among the first, by the first column of an order of several; `None` where that
+    /// says nothing.
+    fn first_by(&self, key: BoundOrder) -> Result<Option<u64>, EvalError> {
+        let Self { query, pieces, count, large, run } = *self;
+        let rows: usize = pieces.iter().map(|piece| piece.rows.num_rows()).sum();
+        let is_worth = large && count < rows / 16 && is_narrow(query.schema().field(key.column).data_type());
+        if !is_worth {
+            return Ok(None);
         }
-        // Times of day, timestamps and durations are whole numbers of 32 or 64 bits.
-        let value = if width == Some(4) { data.buffer::<i32>(0)[at].into() } else { data.buffer::<i64>(0)[at] };
-        let key = value.cast_unsigned() ^ 1 << 63;
-        narrow.keyed.push((if descending { !key } else { key }, (piece, *place)));
-    }
-}
-
-fn push_typed<T: ArrowPrimitiveType>(
-    narrow: &mut Narrow,
-    piece: u32,
-    column: &ArrayRef,
-    places: &[u32],
-    descending: bool,
-    key: impl Fn(T::Native) -> u64,
-) {
-    let array = column.as_primitive::<T>();
-    let values = array.values();
-    narrow.keyed.reserve(places.len());
-    for place in places {
-        let at = *place as usize;
-        if array.is_null(at) {
-            narrow.nulls.push((piece, *place));
-        } else {
-            let key = key(values[at]);
-            narrow.keyed.push((if descending { !key } else { key }, (piece, *place)));
-        }
+        let bound = Bound::open();
+        let search = Search { query, key, count, bound: &bound, run };
+        let taken = each_piece(pieces, large, |at, piece| search.piece(at, piece).map(|narrow| narrow.bytes()))?;
+        run.give_back(taken.into_iter().sum());
+        Ok(Some(bound.get()).filter(|bound| *bound < u64::MAX))
     }
 }
 
@@ -290,28 +174,39 @@ struct Wide {
 }
 
 impl Work<'_> {
-    fn wide_order(&self, order: &[BoundOrder]) -> Result<Vec<Position>, EvalError> {
+    fn wide_order(&self, order: &[BoundOrder], stats: &mut EvalStats) -> Result<Vec<Position>, EvalError> {
         let Self { query, pieces, count, large, run } = *self;
         let field = |key: &BoundOrder| {
             SortField::new_with_options(query.schema().field(key.column).data_type().clone(), key.options)
         };
         let converter = RowConverter::new(order.iter().map(field).collect())?;
+        let bound = match order.first() {
+            Some(first) => self.first_by(*first)?.map(Bound::at),
+            None => None,
+        };
         let found = each_piece(pieces, large, |_, piece| {
             run.check()?;
-            let mask = surviving(query, piece)?;
-            let places = places(mask.as_ref(), piece.num_rows());
+            let (among, key) = (bound.as_ref(), order.first());
+            let among = among.zip(key).map(|(bound, key)| bound.within(*key, piece.rows.column(key.column)));
+            let mut counted = EvalStats::default();
+            let mask = piece.surviving_among(query, among.as_ref(), &mut counted)?;
+            let places = places(mask.as_ref(), piece.rows.num_rows());
+            counted.rows_matched = places.len() as u64;
             let mut columns: Vec<ArrayRef> =
-                order.iter().map(|key| with_one_spelling(piece.column(key.column))).collect();
-            if let Some(mask) = mask.filter(|_| places.len() < piece.num_rows()) {
+                order.iter().map(|key| with_one_spelling(piece.rows.column(key.column))).collect();
+            if let Some(mask) = mask.filter(|_| places.len() < piece.rows.num_rows()) {
                 let mask = BooleanArray::new(mask, None);
                 columns = columns.iter().map(|column| filter(column, &mask)).collect::<Result<_, _>>()?;
             }
             let keys = converter.convert_columns(&columns)?;
             let wide =
                 if count < places.len() { least(&converter, places, &keys, count) } else { Wide { places, keys } };
-            run.take(wide.keys.size() + wide.places.len() * size_of::<u32>())?;
-            Ok(wide)
+            run.take(wide.bytes())?;
+            Ok((wide, counted))
         })?;
+        let (found, counted): (Vec<Wide>, Vec<EvalStats>) = found.into_iter().unzip();
+        stats.rows_tested += counted.iter().map(|counted| counted.rows_tested).sum::<u64>();
+        stats.rows_matched += counted.iter().map(|counted| counted.rows_matched).sum::<u64>();
         let mut entries: Vec<Position> = Vec::with_capacity(found.iter().map(|wide| wide.places.len()).sum());
         for (piece, wide) in (0u32..).zip(&found) {
             entries.extend((0u32..).zip(&wide.places).map(|(at, _)| (piece, at)));
@@ -330,7 +225,14 @@ impl Work<'_> {
         } else {
             entries.sort_unstable_by(compare)
         }
+        run.give_back(found.iter().map(Wide::bytes).sum());
         Ok(entries.into_iter().map(|(piece, at)| (piece, found[piece as usize].places[at as usize])).collect())
+    }
+}
+
+impl Wide {
+    fn bytes(&self) -> usize {
+        self.keys.size() + self.places.len() * size_of::<u32>()
     }
 }
 

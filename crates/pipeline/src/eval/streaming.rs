@@ -6,7 +6,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::compact::compacted;
 use super::group::Grouping;
-use super::rows::{Window, filtered};
+use super::rows::{Piece, Window, filtered};
 use super::{EvalError, Evaluated, Input, PIECE_ROWS, Run, check_types, evaluate, weight};
 use crate::fetch::Flow;
 use crate::query::BoundQuery;
@@ -38,7 +38,7 @@ pub struct Streaming {
 #[derive(Debug)]
 enum Held {
     Groups(Box<Grouping>),
-    Rows(HeldRows),
+    Rows(Box<HeldRows>),
 }
 
 impl Streaming {
@@ -48,7 +48,7 @@ impl Streaming {
             Some(group) => Self { query: query.clone(), held: Held::Groups(Box::new(Grouping::new(query, group))) },
             None => {
                 let query = query.with_cursor_in_filter();
-                Self { held: Held::Rows(HeldRows::new(&query)), query }
+                Self { held: Held::Rows(Box::new(HeldRows::new(&query))), query }
             }
         }
     }
@@ -71,7 +71,7 @@ impl Streaming {
         let mut start = 0;
         while start < batch.num_rows() && !rows.is_done(&self.query) {
             let length = PIECE_ROWS.min(batch.num_rows() - start);
-            rows.push(&self.query, &batch.slice(start, length))?;
+            rows.push(&self.query, batch.slice(start, length))?;
             start += length;
         }
         Ok(if rows.is_done(&self.query) { Flow::Done } else { Flow::Continue })
@@ -143,8 +143,9 @@ impl HeldRows {
         self.window.is_empty() || (query.order().is_empty() && self.seen >= self.window.wanted())
     }
 
-    fn push(&mut self, query: &BoundQuery, piece: &RecordBatch) -> Result<(), EvalError> {
-        let mut piece = filtered(query, piece, &self.columns, &self.narrow, &Run::unbounded())?;
+    fn push(&mut self, query: &BoundQuery, piece: RecordBatch) -> Result<(), EvalError> {
+        let piece = Piece { rows: piece, is_whole: query.filter().is_none() };
+        let mut piece = filtered(query, &piece, &self.columns, &self.narrow, &Run::unbounded())?.rows;
         let is_ordered = !query.order().is_empty();
         if !is_ordered {
             // Rows before the offset are never looked at again; `rest` knows that they are gone.
