@@ -155,6 +155,7 @@ impl Narrow {
 
 /// Rows that are not beyond the last value, and those whose bit is unset in `nulls`. What stands for a null may be among
 /// them, and so is NaN: its place depends on the order, and it is looked at again.
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "what cannot be compared is to be looked at again")]
 fn within<V: Copy + PartialOrd>(
     values: &[V],
     last: V,
@@ -314,3 +315,6 @@ pub(super) fn with_one_spelling(column: &ArrayRef) -> ArrayRef {
         _ => Arc::clone(column),
     }
 }
+
+#[cfg(test)]
+mod tests;
