@@ -1,103 +1,98 @@
 //! The cells of a column: how the value of a row is written, decided once for each batch.
 //!
-//! The common types are written here; all else by Arrow's own encoders, which give the same text, only slower. A dictionary's
-//! values are written once and copied.
+//! A [`Dialect`] says what single values look like; a column's type says where they come from and becomes one closure for
+//! both, so that the loop over the rows asks for no type again. Nulls cost nothing where there are none. The values of a
+//! dictionary are written once each and copied from then on. What is rare (nested types, intervals) a dialect leaves to
+//! Arrow's own writers.
 
-use std::fmt::Write as _;
-use std::sync::LazyLock;
-
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrowPrimitiveType, AsArray, DictionaryArray, PrimitiveArray, RunArray};
 use arrow::datatypes::{
-    DataType, Date32Type, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    ArrowDictionaryKeyType, ArrowNativeType, DataType, Date32Type, Date64Type, Decimal32Type, Decimal64Type,
+    Decimal128Type, FieldRef, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, RunEndIndexType,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
-use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::text::{push_date, push_float, push_hex, push_integer, push_string, push_time};
-use super::{csv, msgpack};
+use super::calendar::{Clock, DAY_SECONDS, Stamp};
+use super::number::Decimal;
+
+/// Whether a value could be written. The error is boxed: each cell gives one of these back.
+pub(super) type Written = Result<(), Box<ArrowError>>;
 
 /// Writes the value of a row.
-pub(super) type Cell<'a> = Box<dyn FnMut(usize, &mut Vec<u8>) + 'a>;
+pub(super) type Cell<'a> = Box<dyn FnMut(usize, &mut Vec<u8>) -> Written + 'a>;
 
-/// What the values are written for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Target {
-    /// JSON values.
-    Json,
-    /// Fields of CSV; `escape` for texts that a spreadsheet would take for formulas.
-    Csv { escape: bool },
-    /// MessagePack values.
-    MessagePack,
+/// How single values are written.
+pub(super) trait Dialect: 'static {
+    /// No value.
+    fn null(out: &mut Vec<u8>);
+    /// A truth value.
+    fn boolean(value: bool, out: &mut Vec<u8>);
+    /// A whole number.
+    fn integer<I: Whole>(value: I, out: &mut Vec<u8>);
+    /// A number of single precision.
+    fn float32(value: f32, out: &mut Vec<u8>);
+    /// A number of double precision.
+    fn float64(value: f64, out: &mut Vec<u8>);
+    /// A decimal number.
+    fn decimal(digits: &[u8], out: &mut Vec<u8>);
+    /// A text.
+    fn text(value: &str, out: &mut Vec<u8>);
+    /// A text of digits and signs that are special nowhere: a date.
+    fn plain(value: &[u8], out: &mut Vec<u8>);
+    /// Bytes.
+    fn bytes(value: &[u8], out: &mut Vec<u8>);
+    /// A value in Arrow's own words.
+    fn displayed(formatter: &ArrayFormatter<'_>, row: usize, out: &mut Vec<u8>) -> Written;
+    /// The cells of a type that is seldom seen; nulls are taken care of.
+    fn rare<'a>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError>;
 }
 
-impl Target {
-    fn null(self, out: &mut Vec<u8>) {
-        match self {
-            Self::Json => out.extend_from_slice(b"null"),
-            Self::Csv { .. } => {}
-            Self::MessagePack => msgpack::push_nil(out),
-        }
-    }
+/// A whole number of a column.
+pub(super) trait Whole: itoa::Integer + Copy {
+    /// Its sign and its value: as `u64` if it is not negative, else as `i64`.
+    fn halves(self) -> Result<u64, i64>;
+}
 
-    fn text(self, out: &mut Vec<u8>, text: &str) {
-        match self {
-            Self::Json => push_string(out, text),
-            Self::Csv { escape } => csv::push_text(out, text, escape),
-            Self::MessagePack => msgpack::push_text(out, text),
-        }
-    }
-
-    /// A text of digits and a few signs, which no format has to escape.
-    fn plain(self, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-        match self {
-            Self::Json => {
-                out.push(b'"');
-                write(out);
-                out.push(b'"');
+macro_rules! whole {
+    ($($type:ty),*) => {$(
+        impl Whole for $type {
+            #[inline]
+            fn halves(self) -> Result<u64, i64> {
+                u64::try_from(self).map_err(|_| self as i64)
             }
-            Self::Csv { .. } => write(out),
-            Self::MessagePack => msgpack::push_written(out, write),
         }
-    }
-
-    fn float<F: lexical_core::ToLexical + Into<f64> + Copy>(self, out: &mut Vec<u8>, value: F) {
-        let double: f64 = value.into();
-        match self {
-            Self::MessagePack => msgpack::push_float(out, double),
-            _ if double.is_finite() => push_float(out, value),
-            Self::Json => out.extend_from_slice(b"null"),
-            Self::Csv { .. } => push_float(out, value),
-        }
-    }
+    )*};
 }
+whole!(i8, i16, i32, i64, u8, u16, u32, u64);
+
+pub(super) static DISPLAY: FormatOptions<'static> = FormatOptions::new();
 
 /// The cells of a column.
-pub(super) fn cells<'a>(column: &'a dyn Array, field: &'a FieldRef, target: Target) -> Result<Cell<'a>, ArrowError> {
-    macro_rules! integers {
-        ($type:ty) => {{
-            let values = column.as_primitive::<$type>();
-            known(column, target, move |row, out| match target {
-                Target::MessagePack => msgpack::push_integer(out, values.value(row).into()),
-                _ => push_integer(out, values.value(row)),
+pub(super) fn cells<'a, D: Dialect>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError> {
+    macro_rules! of {
+        ($values:expr, $write:expr) => {{
+            let (values, write) = ($values, $write);
+            known::<D>(column, move |row, out| {
+                write(values.value(row), out);
+                Ok(())
             })
         }};
     }
-    macro_rules! texts {
-        ($values:expr) => {{
-            let values = $values;
-            known(column, target, move |row, out| target.text(out, values.value(row)))
-        }};
-    }
-    macro_rules! bytes {
-        ($values:expr) => {{
-            let values = $values;
-            known(column, target, move |row, out| push_bytes(target, out, values.value(row)))
-        }};
+    macro_rules! integers {
+        ($type:ty) => {
+            of!(column.as_primitive::<$type>(), D::integer)
+        };
     }
     Ok(match column.data_type() {
+        DataType::Null => Box::new(|_, out| {
+            D::null(out);
+            Ok(())
+        }),
+        DataType::Boolean => of!(column.as_boolean(), D::boolean),
         DataType::Int8 => integers!(Int8Type),
         DataType::Int16 => integers!(Int16Type),
         DataType::Int32 => integers!(Int32Type),
@@ -106,172 +101,180 @@ pub(super) fn cells<'a>(column: &'a dyn Array, field: &'a FieldRef, target: Targ
         DataType::UInt16 => integers!(UInt16Type),
         DataType::UInt32 => integers!(UInt32Type),
         DataType::UInt64 => integers!(UInt64Type),
-        DataType::Float32 => {
-            let values = column.as_primitive::<Float32Type>();
-            known(column, target, move |row, out| target.float(out, values.value(row)))
+        DataType::Float32 => of!(column.as_primitive::<Float32Type>(), D::float32),
+        DataType::Float64 => of!(column.as_primitive::<Float64Type>(), D::float64),
+        DataType::Utf8 => of!(column.as_string::<i32>(), D::text),
+        DataType::LargeUtf8 => of!(column.as_string::<i64>(), D::text),
+        DataType::Utf8View => of!(column.as_string_view(), D::text),
+        DataType::Binary => of!(column.as_binary::<i32>(), D::bytes),
+        DataType::LargeBinary => of!(column.as_binary::<i64>(), D::bytes),
+        DataType::BinaryView => of!(column.as_binary_view(), D::bytes),
+        DataType::FixedSizeBinary(_) => of!(column.as_fixed_size_binary(), D::bytes),
+        DataType::Decimal32(_, scale) => decimals::<D, Decimal32Type>(column, *scale),
+        DataType::Decimal64(_, scale) => decimals::<D, Decimal64Type>(column, *scale),
+        DataType::Decimal128(_, scale) => decimals::<D, Decimal128Type>(column, *scale),
+        DataType::Date32 | DataType::Date64 | DataType::Time32(_) | DataType::Time64(_) | DataType::Timestamp(..) => {
+            times::<D>(column)?
         }
-        DataType::Float64 => {
-            let values = column.as_primitive::<Float64Type>();
-            known(column, target, move |row, out| target.float(out, values.value(row)))
+        DataType::Dictionary(key, _) => match key.as_ref() {
+            DataType::Int8 => dictionary::<D, Int8Type>(column, field)?,
+            DataType::Int16 => dictionary::<D, Int16Type>(column, field)?,
+            DataType::Int32 => dictionary::<D, Int32Type>(column, field)?,
+            DataType::Int64 => dictionary::<D, Int64Type>(column, field)?,
+            DataType::UInt8 => dictionary::<D, UInt8Type>(column, field)?,
+            DataType::UInt16 => dictionary::<D, UInt16Type>(column, field)?,
+            DataType::UInt32 => dictionary::<D, UInt32Type>(column, field)?,
+            _ => dictionary::<D, UInt64Type>(column, field)?,
+        },
+        DataType::RunEndEncoded(ends, _) => match ends.data_type() {
+            DataType::Int16 => runs::<D, Int16Type>(column, field)?,
+            DataType::Int32 => runs::<D, Int32Type>(column, field)?,
+            _ => runs::<D, Int64Type>(column, field)?,
+        },
+        _ => {
+            let mut rare = D::rare(column, field)?;
+            known::<D>(column, move |row, out| rare(row, out))
         }
-        DataType::Boolean => {
-            let values = column.as_boolean();
-            known(column, target, move |row, out| match (target, values.value(row)) {
-                (Target::MessagePack, value) => msgpack::push_bool(out, value),
-                (_, true) => out.extend_from_slice(b"true"),
-                (_, false) => out.extend_from_slice(b"false"),
-            })
-        }
-        DataType::Utf8 => texts!(column.as_string::<i32>()),
-        DataType::LargeUtf8 => texts!(column.as_string::<i64>()),
-        DataType::Utf8View => texts!(column.as_string_view()),
-        DataType::Binary => bytes!(column.as_binary::<i32>()),
-        DataType::LargeBinary => bytes!(column.as_binary::<i64>()),
-        DataType::BinaryView => bytes!(column.as_binary_view()),
-        DataType::FixedSizeBinary(_) => bytes!(column.as_fixed_size_binary()),
-        DataType::Date32 => dates(column, target)?,
-        DataType::Timestamp(unit, zone) if zone.as_deref().is_none_or(is_utc) => {
-            let end = if zone.is_some() { "Z" } else { "" };
-            match unit {
-                TimeUnit::Second => timestamps::<TimestampSecondType>(column, target, 1, end)?,
-                TimeUnit::Millisecond => timestamps::<TimestampMillisecondType>(column, target, 1_000, end)?,
-                TimeUnit::Microsecond => timestamps::<TimestampMicrosecondType>(column, target, 1_000_000, end)?,
-                TimeUnit::Nanosecond => timestamps::<TimestampNanosecondType>(column, target, 1_000_000_000, end)?,
-            }
-        }
-        DataType::Dictionary(..) if column.as_any_dictionary().values().len() <= column.len() => {
-            dictionary(column, field, target)?
-        }
-        _ => others(column, field, target)?,
     })
 }
 
-/// Cells where nulls are written as the target has them.
-fn known<'a>(column: &'a dyn Array, target: Target, mut write: impl FnMut(usize, &mut Vec<u8>) + 'a) -> Cell<'a> {
+/// Cells where a null is written as the dialect has it.
+fn known<'a, D: Dialect>(
+    column: &'a dyn Array,
+    mut write: impl FnMut(usize, &mut Vec<u8>) -> Written + 'a,
+) -> Cell<'a> {
     match column.nulls().filter(|nulls| nulls.null_count() > 0) {
         None => Box::new(write),
-        Some(nulls) => Box::new(move |row, out| if nulls.is_null(row) { target.null(out) } else { write(row, out) }),
+        Some(nulls) => Box::new(move |row, out| {
+            if nulls.is_null(row) {
+                D::null(out);
+                return Ok(());
+            }
+            write(row, out)
+        }),
     }
 }
 
-fn is_utc(zone: &str) -> bool {
-    matches!(zone, "UTC" | "+00:00" | "Z")
+fn decimals<D: Dialect, T: ArrowPrimitiveType<Native: itoa::Integer>>(column: &dyn Array, scale: i8) -> Cell<'_> {
+    let values = column.as_primitive::<T>();
+    let mut decimal = Decimal::new(scale);
+    known::<D>(column, move |row, out| {
+        D::decimal(decimal.digits(values.value(row)), out);
+        Ok(())
+    })
 }
 
-fn push_bytes(target: Target, out: &mut Vec<u8>, bytes: &[u8]) {
-    match target {
-        Target::MessagePack => msgpack::push_bytes(out, bytes),
-        _ => target.plain(out, |out| push_hex(out, bytes)),
-    }
-}
-
-static DISPLAY: FormatOptions<'static> = FormatOptions::new();
-
-/// Appends what Arrow prints of a value.
-fn push_displayed(out: &mut Vec<u8>, formatter: &ArrayFormatter<'_>, row: usize) {
-    let mut text = String::new();
-    // Writing to a text never fails, but for a value that has none, such as a time beyond all calendars.
-    let _ = write!(text, "{}", formatter.value(row));
-    out.extend_from_slice(text.as_bytes());
-}
-
-fn dates<'a>(column: &'a dyn Array, target: Target) -> Result<Cell<'a>, ArrowError> {
-    let (values, formatter) = (column.as_primitive::<Date32Type>(), ArrayFormatter::try_new(column, &DISPLAY)?);
-    Ok(known(column, target, move |row, out| {
-        target.plain(out, |out| {
-            if push_date(out, values.value(row).into()).is_none() {
-                push_displayed(out, &formatter, row);
-            }
-        });
-    }))
-}
-
-fn timestamps<'a, T: ArrowPrimitiveType<Native = i64>>(
-    column: &'a dyn Array,
-    target: Target,
-    units: i64,
-    end: &'static str,
-) -> Result<Cell<'a>, ArrowError> {
-    let (values, formatter): (&PrimitiveArray<T>, _) =
-        (column.as_primitive(), ArrayFormatter::try_new(column, &DISPLAY)?);
-    let nanos = u32::try_from(1_000_000_000 / units).unwrap_or(1);
-    Ok(known(column, target, move |row, out| {
-        target.plain(out, |out| {
-            let value = values.value(row);
-            let (seconds, fraction) = (value.div_euclid(units), value.rem_euclid(units));
-            if push_date(out, seconds.div_euclid(86_400)).is_none() {
-                return push_displayed(out, &formatter, row);
-            }
-            out.push(b'T');
-            push_time(out, seconds.rem_euclid(86_400), fraction as u32 * nanos);
-            out.extend_from_slice(end.as_bytes());
-        });
-    }))
-}
-
-/// The values are written once each.
-fn dictionary<'a>(column: &'a dyn Array, field: &'a FieldRef, target: Target) -> Result<Cell<'a>, ArrowError> {
-    let dictionary = column.as_any_dictionary();
-    let values = dictionary.values();
-    let (mut texts, mut ends) = (Vec::new(), Vec::with_capacity(values.len() + 1));
-    ends.push(0);
-    {
-        let mut write = cells(values.as_ref(), field, target)?;
-        for value in 0..values.len() {
-            write(value, &mut texts);
-            ends.push(texts.len());
-        }
-    }
-    if values.is_empty() {
-        return Ok(Box::new(move |_, out| target.null(out)));
-    }
-    let codes = dictionary.normalized_keys();
-    let nulls = dictionary.keys().nulls().filter(|nulls| nulls.null_count() > 0);
-    Ok(Box::new(move |row, out| {
-        if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-            return target.null(out);
-        }
-        let code = codes[row];
-        out.extend_from_slice(&texts[ends[code]..ends[code + 1]]);
-    }))
-}
-
-/// Everything that is not written here.
-fn others<'a>(column: &'a dyn Array, field: &'a FieldRef, target: Target) -> Result<Cell<'a>, ArrowError> {
-    static OPTIONS: LazyLock<EncoderOptions> = LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
-    let is_nested = column.data_type().is_nested();
-    let nulls = column.logical_nulls();
-    let is_null = move |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-    if target == Target::Json || is_nested {
-        let mut encoder = make_encoder(field, column, &OPTIONS)?;
-        let mut json = Vec::new();
-        return Ok(Box::new(move |row, out| {
-            if is_null(row) {
-                return target.null(out);
-            }
-            if target == Target::Json {
-                return encoder.encode(row, out);
-            }
-            json.clear();
-            encoder.encode(row, &mut json);
-            match target {
-                Target::MessagePack => msgpack::push_json(out, &json),
-                _ => csv::push_text(out, &String::from_utf8_lossy(&json), false),
-            }
-        }));
-    }
+/// Dates and times; those that no calendar of four-digit years has are left to Arrow.
+fn times<D: Dialect>(column: &dyn Array) -> Result<Cell<'_>, ArrowError> {
     let formatter = ArrayFormatter::try_new(column, &DISPLAY)?;
-    let mut text = Vec::new();
+    Ok(match column.data_type() {
+        DataType::Date32 => {
+            let days = column.as_primitive::<Date32Type>();
+            known::<D>(column, move |row, out| match Stamp::of_date(days.value(row).into()) {
+                Some(stamp) => {
+                    D::plain(stamp.as_bytes(), out);
+                    Ok(())
+                }
+                None => D::displayed(&formatter, row, out),
+            })
+        }
+        DataType::Date64 => stamps::<D, Date64Type>(column, formatter, Clock::new(1_000, None)),
+        DataType::Time32(TimeUnit::Second) => clock_times::<D, Time32SecondType>(column, formatter, 1),
+        DataType::Time32(_) => clock_times::<D, Time32MillisecondType>(column, formatter, 1_000),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            clock_times::<D, Time64MicrosecondType>(column, formatter, 1_000_000)
+        }
+        DataType::Time64(_) => clock_times::<D, Time64NanosecondType>(column, formatter, 1_000_000_000),
+        DataType::Timestamp(unit, zone) => {
+            let units = match unit {
+                TimeUnit::Second => 1,
+                TimeUnit::Millisecond => 1_000,
+                TimeUnit::Microsecond => 1_000_000,
+                TimeUnit::Nanosecond => 1_000_000_000,
+            };
+            let clock = Clock::new(units, zone.as_deref());
+            match unit {
+                TimeUnit::Second => stamps::<D, TimestampSecondType>(column, formatter, clock),
+                TimeUnit::Millisecond => stamps::<D, TimestampMillisecondType>(column, formatter, clock),
+                TimeUnit::Microsecond => stamps::<D, TimestampMicrosecondType>(column, formatter, clock),
+                TimeUnit::Nanosecond => stamps::<D, TimestampNanosecondType>(column, formatter, clock),
+            }
+        }
+        _ => known::<D>(column, move |row, out| D::displayed(&formatter, row, out)),
+    })
+}
+
+fn stamps<'a, D: Dialect, T: ArrowPrimitiveType<Native = i64>>(
+    column: &'a dyn Array,
+    formatter: ArrayFormatter<'a>,
+    clock: Option<Clock>,
+) -> Cell<'a> {
+    let values: &PrimitiveArray<T> = column.as_primitive();
+    let Some(mut clock) = clock else {
+        return known::<D>(column, move |row, out| D::displayed(&formatter, row, out));
+    };
+    known::<D>(column, move |row, out| match clock.stamp(values.value(row)) {
+        Some(stamp) => {
+            D::plain(stamp, out);
+            Ok(())
+        }
+        None => D::displayed(&formatter, row, out),
+    })
+}
+
+fn clock_times<'a, D: Dialect, T: ArrowPrimitiveType<Native: Into<i64>>>(
+    column: &'a dyn Array,
+    formatter: ArrayFormatter<'a>,
+    units: i64,
+) -> Cell<'a> {
+    let values: &PrimitiveArray<T> = column.as_primitive();
+    known::<D>(column, move |row, out| {
+        let value: i64 = values.value(row).into();
+        if !(0..DAY_SECONDS * units).contains(&value) {
+            return D::displayed(&formatter, row, out);
+        }
+        D::plain(Stamp::of_time(value, units).as_bytes(), out);
+        Ok(())
+    })
+}
+
+/// Where there are no more values than rows, each is written once, before the first row.
+fn dictionary<'a, D: Dialect, K: ArrowDictionaryKeyType>(
+    column: &'a dyn Array,
+    field: &'a FieldRef,
+) -> Result<Cell<'a>, ArrowError> {
+    let array: &DictionaryArray<K> = column.as_dictionary();
+    let (keys, values) = (array.keys(), array.values());
+    let mut value = cells::<D>(values.as_ref(), field)?;
+    if values.len() > column.len() {
+        return Ok(known::<D>(column, move |row, out| value(keys.value(row).as_usize(), out)));
+    }
+    let (mut texts, mut ends) = (Vec::new(), vec![0]);
+    for at in 0..values.len() {
+        value(at, &mut texts).map_err(|error| *error)?;
+        ends.push(texts.len());
+    }
+    Ok(known::<D>(column, move |row, out| {
+        let at = keys.value(row).as_usize();
+        out.extend_from_slice(&texts[ends[at]..ends[at + 1]]);
+        Ok(())
+    }))
+}
+
+fn runs<'a, D: Dialect, R: RunEndIndexType>(
+    column: &'a dyn Array,
+    field: &'a FieldRef,
+) -> Result<Cell<'a>, ArrowError> {
+    let array: &RunArray<R> = column.as_run();
+    let mut value = cells::<D>(array.values().as_ref(), field)?;
+    // Rows mostly come in order, so that a search is needed once for each run.
+    let (mut run, mut rows) = (0, 0..0);
     Ok(Box::new(move |row, out| {
-        if is_null(row) {
-            return target.null(out);
+        if !rows.contains(&row) {
+            run = array.get_physical_index(row);
+            let end = array.run_ends().values()[run].as_usize().saturating_sub(array.offset());
+            rows = row..end;
         }
-        text.clear();
-        push_displayed(&mut text, &formatter, row);
-        let text = String::from_utf8_lossy(&text);
-        match target {
-            Target::Csv { .. } => csv::push_text(out, &text, false),
-            _ => target.text(out, &text),
-        }
+        value(run, out)
     }))
 }

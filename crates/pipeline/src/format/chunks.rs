@@ -1,31 +1,43 @@
 //! The bytes of a result piece by piece.
 
 use std::collections::VecDeque;
+use std::fmt;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
-use super::encoder::Encoder;
-use super::json::Columns;
+use super::columns::Columns;
+use super::dictionaries;
+use super::encoder::Writer;
 use super::{EncodeError, Format};
 
-/// What a chunk aims at. Large enough for compression and the network, small enough that a client's going is noticed.
+/// What a chunk aims at: large enough for compression and the network, small enough that a client's leaving is noticed.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Rows of the first slice, when nothing is known of their size.
+/// Rows of the first slice of texts, when nothing is known of their length.
 const FIRST_ROWS: usize = 1_024;
+/// Bounds of the rows of a slice: fewer cost more to begin than to write.
+const SLICE_ROWS: std::ops::RangeInclusive<usize> = 64..=64 * 1024;
 
-/// The bytes of a result in chunks; joined they are what [`Format::encode`] gives. Ends after an error.
+/// The bytes of a result in chunks of about 256 KiB; joined they are what [`Format::encode`] gives. Ends after an error.
 pub struct Chunks {
-    writer: Option<Writer>,
     format: Format,
-    batches: VecDeque<RecordBatch>,
+    source: Source,
+    /// Rows of the next slice.
     rows: usize,
+    /// Bytes that have been made in one go and are longer than a chunk, and how many of them are given.
+    ready: Vec<u8>,
+    given: usize,
 }
 
-enum Writer {
-    Rows(Encoder),
-    /// One column after the other.
+enum Source {
+    Rows {
+        writer: Writer,
+        batches: VecDeque<RecordBatch>,
+        /// Rows of the first batch that are written.
+        row: usize,
+    },
     Columns(Columns),
+    Ended,
 }
 
 impl Chunks {
@@ -34,55 +46,93 @@ impl Chunks {
     /// # Errors
     /// A column's type cannot be written in the format.
     pub fn new(format: Format, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, EncodeError> {
-        let (writer, batches) = match format {
-            Format::JsonColumns => (Writer::Columns(Columns::new(schema, batches)), Vec::new()),
-            format => {
-                let rows = batches.iter().map(RecordBatch::num_rows).sum();
-                (Writer::Rows(Encoder::of_rows(format, schema, Some(rows))?), batches)
-            }
+        let source = if format == Format::JsonColumns {
+            Source::Columns(Columns::new(schema, batches))
+        } else {
+            let rows = batches.iter().map(RecordBatch::num_rows).sum();
+            let batches = dictionaries::unified(format, schema, batches)?.into();
+            Source::Rows { writer: Writer::new(format, schema, rows)?, batches, row: 0 }
         };
-        Ok(Self { writer: Some(writer), format, batches: batches.into(), rows: FIRST_ROWS })
+        Ok(Self { format, source, rows: FIRST_ROWS, ready: Vec::new(), given: 0 })
     }
 
-    fn chunk(&mut self, writer: Writer) -> Result<Vec<u8>, EncodeError> {
+    /// Makes the next bytes: of about one chunk, unless a format cannot give less at once.
+    fn make(&mut self) -> Result<Vec<u8>, EncodeError> {
+        let failed = |error| self.format.unsupported(error);
         let mut out = Vec::new();
-        let mut encoder = match writer {
-            Writer::Rows(encoder) => encoder,
-            Writer::Columns(mut columns) => {
-                while out.len() < CHUNK_BYTES {
-                    if !columns.write(self.rows, &mut out).map_err(|error| self.format.unsupported(error))? {
-                        return Ok(out);
-                    }
-                }
-                self.writer = Some(Writer::Columns(columns));
-                return Ok(out);
+        let Source::Rows { writer, batches, row } = &mut self.source else {
+            if let Source::Columns(columns) = &mut self.source
+                && !columns.write(*SLICE_ROWS.end(), CHUNK_BYTES, &mut out).map_err(failed)?
+            {
+                self.source = Source::Ended;
             }
+            return Ok(out);
         };
-        while let Some(batch) = self.batches.pop_front() {
-            let rows = batch.num_rows().min(self.rows);
-            if rows < batch.num_rows() {
-                self.batches.push_front(batch.slice(rows, batch.num_rows() - rows));
+        while let Some(batch) = batches.front() {
+            if *row == 0
+                && let Some(rows) = rows_of(writer, batch)
+            {
+                self.rows = rows;
             }
+            let slice = batch.slice(*row, self.rows.min(batch.num_rows() - *row));
             let before = out.len();
-            encoder.push(&batch.slice(0, rows), &mut out)?;
-            // What is in a slice tells how large the next one may be.
-            let bytes = (out.len() - before).max(1);
-            self.rows = (rows.max(1) * CHUNK_BYTES / bytes).clamp(16, 64 * 1024);
+            let written = writer.push(&slice, CHUNK_BYTES, &mut out).map_err(failed)?;
+            *row += written;
+            if *row == batch.num_rows() {
+                batches.pop_front();
+                *row = 0;
+            }
+            if matches!(writer, Writer::Rows(_)) && written > 0 {
+                // What has been written tells how many rows the next chunk may have.
+                let bytes = (out.len() - before).max(1);
+                self.rows = (written * CHUNK_BYTES / bytes + 1).clamp(*SLICE_ROWS.start(), *SLICE_ROWS.end());
+            }
             if out.len() >= CHUNK_BYTES {
-                self.writer = Some(Writer::Rows(encoder));
                 return Ok(out);
             }
         }
-        encoder.finish(&mut out)?;
+        if let Source::Rows { writer, .. } = std::mem::replace(&mut self.source, Source::Ended) {
+            writer.finish(&mut out).map_err(failed)?;
+        }
         Ok(out)
     }
+}
+
+/// The rows of a slice whose buffers are sent as they are, from their size.
+fn rows_of(writer: &Writer, batch: &RecordBatch) -> Option<usize> {
+    if matches!(writer, Writer::Rows(_)) {
+        return None;
+    }
+    let bytes: usize = batch.columns().iter().filter_map(|column| column.to_data().get_slice_memory_size().ok()).sum();
+    Some((batch.num_rows() * CHUNK_BYTES / bytes.max(1)).clamp(FIRST_ROWS, *SLICE_ROWS.end()))
 }
 
 impl Iterator for Chunks {
     type Item = Result<Vec<u8>, EncodeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let writer = self.writer.take()?;
-        Some(self.chunk(writer))
+        if self.given == self.ready.len() {
+            (self.ready, self.given) = (Vec::new(), 0);
+            if matches!(self.source, Source::Ended) {
+                return None;
+            }
+            match self.make() {
+                Ok(bytes) if bytes.len() <= 2 * CHUNK_BYTES => return Some(Ok(bytes)),
+                Ok(bytes) => self.ready = bytes,
+                Err(error) => {
+                    self.source = Source::Ended;
+                    return Some(Err(error));
+                }
+            }
+        }
+        let start = self.given;
+        self.given = self.ready.len().min(start + CHUNK_BYTES);
+        Some(Ok(self.ready[start..self.given].to_vec()))
+    }
+}
+
+impl fmt::Debug for Chunks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chunks").field("format", &self.format).finish_non_exhaustive()
     }
 }

@@ -1,85 +1,113 @@
-//! Comma-separated values: RFC 4180 with lines that end in a line feed.
+//! Values as fields of comma-separated lines: RFC 4180 with lines that end in a line feed.
 //!
 //! A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return may be run as a formula by a spreadsheet that opens
-//! the file; it gets a `'` in front, unless the texts are wanted raw. Numbers are never touched.
+//! the file; it gets a `'` in front, unless the texts are wanted raw. Numbers are never touched. A null is an empty field, a
+//! nested value is its JSON.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::Array;
+use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
+use arrow::util::display::ArrayFormatter;
 
-use super::cell::{Target, cells};
+use super::cell::{Cell, DISPLAY, Dialect, Whole, Written};
+use super::json::{Json, push_hex};
+use super::number::{push_integer, push_ryu};
+use super::scan;
 
-/// Writes rows.
-pub(super) struct Csv {
-    header: Option<Vec<u8>>,
-    escape: bool,
-}
+/// Fields; `SAFE` when texts must not be formulas.
+pub(super) struct Csv<const SAFE: bool>;
 
-impl Csv {
-    pub(super) fn new(schema: &SchemaRef, escape: bool) -> Self {
-        let mut header = Vec::new();
-        for (at, field) in schema.fields().iter().enumerate() {
-            if at > 0 {
-                header.push(b',');
-            }
-            push_text(&mut header, field.name(), escape);
-        }
-        end_line(&mut header, 0, schema.fields().len());
-        Self { header: Some(header), escape }
+impl<const SAFE: bool> Dialect for Csv<SAFE> {
+    #[inline]
+    fn null(_: &mut Vec<u8>) {}
+
+    #[inline]
+    fn boolean(value: bool, out: &mut Vec<u8>) {
+        Json::boolean(value, out);
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
-        if let Some(header) = self.header.take() {
-            out.extend_from_slice(&header);
-        }
-        let target = Target::Csv { escape: self.escape };
-        let columns = batch.columns().iter().zip(batch.schema_ref().fields());
-        let mut columns =
-            columns.map(|(column, field)| cells(column.as_ref(), field, target)).collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            let start = out.len();
-            for (at, cell) in columns.iter_mut().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                cell(row, out);
-            }
-            end_line(out, start, columns.len());
-        }
+    #[inline]
+    fn integer<I: Whole>(value: I, out: &mut Vec<u8>) {
+        push_integer(value, out);
+    }
+
+    #[inline]
+    fn float32(value: f32, out: &mut Vec<u8>) {
+        push_ryu(value, out);
+    }
+
+    #[inline]
+    fn float64(value: f64, out: &mut Vec<u8>) {
+        push_ryu(value, out);
+    }
+
+    #[inline]
+    fn decimal(digits: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(digits);
+    }
+
+    #[inline]
+    fn text(value: &str, out: &mut Vec<u8>) {
+        let prefix: &[u8] = match value.as_bytes().first() {
+            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') if SAFE => b"'",
+            _ => b"",
+        };
+        push_field(prefix, value.as_bytes(), out);
+    }
+
+    #[inline]
+    fn plain(value: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(value);
+    }
+
+    #[inline]
+    fn bytes(value: &[u8], out: &mut Vec<u8>) {
+        push_hex(value, out);
+    }
+
+    fn displayed(formatter: &ArrayFormatter<'_>, row: usize, out: &mut Vec<u8>) -> Written {
+        let mut text = String::new();
+        formatter.value(row).write(&mut text)?;
+        push_field(b"", text.as_bytes(), out);
         Ok(())
     }
 
-    pub(super) fn finish(self, out: &mut Vec<u8>) {
-        if let Some(header) = self.header {
-            out.extend_from_slice(&header);
+    fn rare<'a>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError> {
+        if column.data_type().is_nested() {
+            let mut cell = Json::rare(column, field)?;
+            let mut json = Vec::new();
+            return Ok(Box::new(move |row, out| {
+                json.clear();
+                cell(row, &mut json)?;
+                push_field(b"", &json, out);
+                Ok(())
+            }));
         }
+        let formatter = ArrayFormatter::try_new(column, &DISPLAY)?;
+        let mut text = String::new();
+        Ok(Box::new(move |row, out| {
+            text.clear();
+            formatter.value(row).write(&mut text)?;
+            push_field(b"", text.as_bytes(), out);
+            Ok(())
+        }))
     }
 }
 
-/// A line of one empty field is written in quotes: an empty line is none.
-fn end_line(out: &mut Vec<u8>, start: usize, columns: usize) {
-    if out.len() == start && columns <= 1 {
-        out.extend_from_slice(b"\"\"");
+/// Appends a field, in quotes if it needs them.
+#[inline]
+fn push_field(prefix: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    if scan::csv(value).is_some() {
+        return push_quoted(prefix, value, out);
     }
-    out.push(b'\n');
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(value);
 }
 
-/// Appends a text as a field.
-pub(super) fn push_text(out: &mut Vec<u8>, text: &str, escape: bool) {
-    let bytes = text.as_bytes();
-    let is_formula = escape && matches!(bytes.first(), Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r'));
-    if !bytes.iter().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-        if is_formula {
-            out.push(b'\'');
-        }
-        out.extend_from_slice(bytes);
-        return;
-    }
+fn push_quoted(prefix: &[u8], value: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
-    if is_formula {
-        out.push(b'\'');
-    }
-    for part in bytes.split_inclusive(|byte| *byte == b'"') {
+    out.extend_from_slice(prefix);
+    for part in value.split_inclusive(|byte| *byte == b'"') {
         out.extend_from_slice(part);
         if part.ends_with(b"\"") {
             out.push(b'"');

@@ -1,128 +1,141 @@
-//! JSON: rows as objects, in an array or a line each; or columns as arrays.
+//! Values in JSON. What is not finite is `null`, bytes are hexadecimal, decimals are numbers with all their digits.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use arrow::array::Array;
+use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
+use arrow::json::writer::{EncoderOptions, make_encoder};
+use arrow::util::display::ArrayFormatter;
 
-use super::cell::{Target, cells};
-use super::text::push_string;
+use super::cell::{Cell, Dialect, Whole, Written};
+use super::number::{push_float, push_integer};
+use super::scan;
 
-/// What stands around the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
-    /// One array.
-    Array,
-    /// One line a row.
-    Lines,
-}
+/// Values in JSON.
+pub(super) struct Json;
 
-/// Writes rows as objects.
-pub(super) struct Rows {
-    style: Style,
-    /// What stands before each value of a row: its name, escaped, with all that is around it.
-    before: Vec<Vec<u8>>,
-    is_first: bool,
-}
-
-impl Rows {
-    pub(super) fn new(schema: &SchemaRef, style: Style) -> Self {
-        let name = |(at, field): (usize, &arrow::datatypes::FieldRef)| {
-            let mut before = vec![if at == 0 { b'{' } else { b',' }];
-            push_string(&mut before, field.name());
-            before.push(b':');
-            before
-        };
-        Self { style, before: schema.fields().iter().enumerate().map(name).collect(), is_first: true }
+impl Dialect for Json {
+    #[inline]
+    fn null(out: &mut Vec<u8>) {
+        out.extend_from_slice(b"null");
     }
 
-    pub(super) fn write(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), ArrowError> {
-        let schema = batch.schema_ref();
-        let columns = batch.columns().iter().zip(schema.fields());
-        let columns = columns.map(|(column, field)| cells(column.as_ref(), field, Target::Json));
-        let mut columns = columns
-            .zip(&self.before)
-            .map(|(cell, before)| Ok((before, cell?)))
-            .collect::<Result<Vec<_>, ArrowError>>()?;
-        for row in 0..batch.num_rows() {
-            match (self.style, self.is_first) {
-                (Style::Array, true) => out.push(b'['),
-                (Style::Array, false) => out.push(b','),
-                (Style::Lines, _) => {}
-            }
-            self.is_first = false;
-            if columns.is_empty() {
-                out.push(b'{');
-            }
-            for (before, cell) in &mut columns {
-                out.extend_from_slice(before);
-                cell(row, out);
-            }
-            out.push(b'}');
-            if self.style == Style::Lines {
-                out.push(b'\n');
-            }
+    #[inline]
+    fn boolean(value: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(if value { b"true" } else { b"false" });
+    }
+
+    #[inline]
+    fn integer<I: Whole>(value: I, out: &mut Vec<u8>) {
+        push_integer(value, out);
+    }
+
+    #[inline]
+    fn float32(value: f32, out: &mut Vec<u8>) {
+        push_float(value, out);
+    }
+
+    #[inline]
+    fn float64(value: f64, out: &mut Vec<u8>) {
+        push_float(value, out);
+    }
+
+    #[inline]
+    fn decimal(digits: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(digits);
+    }
+
+    #[inline]
+    fn text(value: &str, out: &mut Vec<u8>) {
+        push_string(value, out);
+    }
+
+    #[inline]
+    fn plain(value: &[u8], out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend_from_slice(value);
+        out.push(b'"');
+    }
+
+    #[inline]
+    fn bytes(value: &[u8], out: &mut Vec<u8>) {
+        out.push(b'"');
+        push_hex(value, out);
+        out.push(b'"');
+    }
+
+    fn displayed(formatter: &ArrayFormatter<'_>, row: usize, out: &mut Vec<u8>) -> Written {
+        out.push(b'"');
+        let start = out.len();
+        // Writing to memory does not fail; a value that has no text becomes a message that says so.
+        let _ = write!(out, "{}", formatter.value(row));
+        if scan::json(&out[start..]).is_some() {
+            let text = out.split_off(start);
+            push_escaped(&text, out);
         }
+        out.push(b'"');
         Ok(())
     }
 
-    pub(super) fn finish(self, out: &mut Vec<u8>) {
-        match (self.style, self.is_first) {
-            (Style::Array, true) => out.extend_from_slice(b"[]"),
-            (Style::Array, false) => out.push(b']'),
-            (Style::Lines, _) => {}
-        }
+    fn rare<'a>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError> {
+        static OPTIONS: LazyLock<EncoderOptions> =
+            LazyLock::new(|| EncoderOptions::default().with_explicit_nulls(true));
+        let mut encoder = make_encoder(field, column, &OPTIONS)?;
+        Ok(Box::new(move |row, out| {
+            encoder.encode(row, out);
+            Ok(())
+        }))
     }
 }
 
-/// Writes columns as arrays, one after the other, a part at a time.
-pub(super) struct Columns {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-    column: usize,
-    batch: usize,
-    row: usize,
-    is_first: bool,
+/// Appends bytes as lower-case hexadecimal digits.
+#[inline]
+pub(super) fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
 }
 
-impl Columns {
-    pub(super) fn new(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        let batches = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
-        Self { schema: schema.clone(), batches, column: 0, batch: 0, row: 0, is_first: true }
-    }
+/// Appends a JSON string: what JSON wants escaped is, and nothing else.
+#[inline]
+pub(super) fn push_string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    push_escaped(text.as_bytes(), out);
+    out.push(b'"');
+}
 
-    /// Writes at most so many values; false when all is written.
-    pub(super) fn write(&mut self, values: usize, out: &mut Vec<u8>) -> Result<bool, ArrowError> {
-        let fields = self.schema.fields();
-        let Some(field) = fields.get(self.column) else {
-            out.extend_from_slice(if fields.is_empty() { b"{}" } else { b"}" });
-            return Ok(false);
+#[inline]
+fn push_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    match scan::json(bytes) {
+        None => out.extend_from_slice(bytes),
+        Some(at) => push_escaped_from(at, bytes, out),
+    }
+}
+
+#[cold]
+fn push_escaped_from(mut at: usize, mut bytes: &[u8], out: &mut Vec<u8>) {
+    loop {
+        out.extend_from_slice(&bytes[..at]);
+        let byte = bytes[at];
+        let letter = match byte {
+            b'"' | b'\\' => byte,
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x08 => b'b',
+            0x0c => b'f',
+            _ => b'u',
         };
-        if self.batch == 0 && self.row == 0 {
-            out.push(if self.column == 0 { b'{' } else { b',' });
-            push_string(out, field.name());
-            out.extend_from_slice(b":[");
-            self.is_first = true;
+        out.extend_from_slice(&[b'\\', letter]);
+        if letter == b'u' {
+            out.extend_from_slice(b"00");
+            push_hex(&[byte], out);
         }
-        if let Some(batch) = self.batches.get(self.batch) {
-            let end = batch.num_rows().min(self.row.saturating_add(values));
-            let part = batch.column(self.column).slice(self.row, end - self.row);
-            let mut cell = cells(part.as_ref(), field, Target::Json)?;
-            for row in 0..part.len() {
-                if !self.is_first {
-                    out.push(b',');
-                }
-                self.is_first = false;
-                cell(row, out);
-            }
-            self.row = end;
-            if end == batch.num_rows() {
-                (self.batch, self.row) = (self.batch + 1, 0);
-            }
+        bytes = &bytes[at + 1..];
+        match scan::json(bytes) {
+            Some(next) => at = next,
+            None => return out.extend_from_slice(bytes),
         }
-        if self.batch >= self.batches.len() {
-            out.push(b']');
-            (self.column, self.batch, self.row) = (self.column + 1, 0, 0);
-        }
-        Ok(true)
     }
 }

@@ -1,21 +1,37 @@
 //! Results as bytes: one entry in [`Format::ALL`] for each way to write a table.
 //!
-//! JSON is an array of objects with every column in every object, nulls written; in columns, one object with an array for each
-//! column; NDJSON one object a line; CSV has a header line, and nested columns as JSON text; MessagePack is an array of maps.
-//! Dates and times are ISO 8601, binary is hexadecimal (bytes in MessagePack), decimals keep all their digits. Arrow and
-//! Parquet carry the types themselves.
+//! JSON is an array of objects with every column in every object, nulls written; in columns, one object with an array for
+//! each column; NDJSON one object a line; CSV has a header line, and nested columns as JSON text; MessagePack is an array of
+//! maps. Dates and times are ISO 8601, binary is hexadecimal (bytes in MessagePack), decimals keep all their digits. Arrow
+//! and Parquet carry the types themselves.
 //!
-//! An [`Encoder`] takes batch after batch; [`Chunks`] gives the bytes piece by piece, for answers that are written as they are
-//! sent. The text of each value is what Arrow's own writers make of it; a column is looked at once and has its cells written by a
-//! loop of its own type ([`cell`]).
+//! An [`Encoder`] takes batch after batch; [`Chunks`] gives the bytes piece by piece, for answers that are written as they
+//! are sent.
+//!
+//! ```text
+//! Chunks, Encoder
+//!   -> rows, columns    what stands around the cells
+//!        -> cell        a closure for each column, by its type
+//!             -> json, csv, msgpack    how a value is written
+//!                  -> number, calendar, scan
+//!   -> Arrow's writers of IPC and Parquet
+//! ```
+//!
+//! The text of a value is what `arrow-json` and `arrow-csv` make of it, byte by byte; only of two texts of a float that are
+//! equally short and equally near, JSON has the one that CSV has.
 
+mod calendar;
 mod cell;
 mod chunks;
+mod columns;
 mod csv;
+mod dictionaries;
 mod encoder;
 mod json;
 mod msgpack;
-mod text;
+mod number;
+mod rows;
+mod scan;
 
 use std::sync::Arc;
 
