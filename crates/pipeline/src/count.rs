@@ -58,7 +58,7 @@ pub(crate) fn estimated(query: &BoundQuery, table: &Table, run: &Run) -> Result<
         || query.group().is_some()
         || query.filter().is_none()
     {
-        return eval::count(query, table.input(), run);
+        return eval::count_zoned(query, table.input(), Some(&table.zones), run);
     }
     let sample: Vec<RecordBatch> =
         (0..SAMPLED_BATCHES).map(|at| batches[at * batches.len() / SAMPLED_BATCHES].clone()).collect();

@@ -288,7 +288,7 @@ impl DataPipeline {
         let (next, evaluated) = stoppable(&run, table.bytes, {
             let (table, run) = (Arc::clone(&table), run.clone());
             move || -> Result<_, Error> {
-                let evaluated = eval::evaluate(&query, table.input(), &run)?;
+                let evaluated = eval::evaluate_zoned(&query, table.input(), Some(&table.zones), &run)?;
                 let rows = evaluated.num_rows() as u64;
                 Ok((evaluated.end().map(|end| Next::after(&query, end, rows)), evaluated))
             }
@@ -362,7 +362,7 @@ impl DataPipeline {
             let counted = stoppable(&run, table.bytes, {
                 let run = run.clone();
                 move || match how {
-                    Counting::Exact => eval::count(&query, table.input(), &run),
+                    Counting::Exact => eval::count_zoned(&query, table.input(), Some(&table.zones), &run),
                     Counting::Estimated => count::estimated(&query, &table, &run),
                 }
             });

@@ -144,6 +144,7 @@ impl ResultSink {
         let next = result.end().or(cut.as_ref()).map(|end| Next::after(&self.asked, end, rows));
         let (schema, batches) = result.into_parts();
         Ok(Table {
+            zones: eval::Zones::new(&schema),
             schema,
             rows,
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),

@@ -25,6 +25,8 @@ pub struct Table {
     pub bytes: u64,
     /// The source's change token from before the scan.
     pub fingerprint: Fingerprint,
+    /// What is known of the values of each batch; made when a filter first asks.
+    pub zones: eval::Zones,
     /// Where the next page of a result begins; `None` for a whole dataset and for a last page.
     pub next: Option<Next>,
     /// Number of the load that made the table, given when it began; grows within one process, never 0.
@@ -39,7 +41,8 @@ impl Table {
 
     /// All that is freed when it is dropped.
     pub fn weight(&self) -> u64 {
-        self.bytes + (size_of::<Self>() + size_of_val(&*self.batches)) as u64
+        let zones = eval::Zones::max_bytes(&self.schema, self.batches.len());
+        self.bytes + zones + (size_of::<Self>() + size_of_val(&*self.batches)) as u64
     }
 }
 
@@ -100,6 +103,7 @@ impl TableBuilder {
         }
         self.collect();
         Ok(Table {
+            zones: eval::Zones::new(&self.schema),
             schema: self.schema,
             batches: self.done,
             rows: self.rows,

@@ -63,6 +63,7 @@ impl Persist<Arc<Table>> for TableFormat {
         let schema = reader.schema();
         let batches = reader.collect::<Result<Vec<_>, _>>()?;
         Ok(Arc::new(Table {
+            zones: eval::Zones::new(&schema),
             schema,
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
@@ -83,6 +84,7 @@ mod tests {
 
     fn table(batches: Vec<RecordBatch>) -> Arc<Table> {
         Arc::new(Table {
+            zones: eval::Zones::new(&batches[0].schema()),
             schema: batches[0].schema(),
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: 0,

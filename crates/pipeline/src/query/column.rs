@@ -111,7 +111,7 @@ impl Column<'_> {
     }
 
     fn compare(&self, comparison: Comparison, text: &str) -> Result<BoundExpr> {
-        self.check_comparable("compare")?;
+        self.check_comparable(Single::Compare(comparison).name())?;
         let Fit { value, exact } = self.value(text)?;
         let op = match (comparison, exact) {
             (Comparison::Eq | Comparison::NotEq, false) => return self.between(comparison, text, &value),

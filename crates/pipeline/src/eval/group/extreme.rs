@@ -14,6 +14,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{ArrowNativeType, DataType, Float64Type, Int64Type, UInt64Type};
 use arrow::row::{RowConverter, SortField};
 
+use super::values::{of_whole, whole};
 use crate::eval::EvalError;
 
 /// Which end is looked for.
@@ -137,7 +138,7 @@ impl Extremes {
             if column.data_type() == &self.data_type { column.clone() } else { cast(column, &self.data_type)? };
         match &mut self.kept {
             Kept::Signed(best) => {
-                let column = cast(&column, &DataType::Int64)?;
+                let column = whole(&column)?;
                 best.update::<Int64Type>(groups, column.as_primitive(), |new, old| end.is_further(new.cmp(old)));
             }
             Kept::Unsigned(best) => {
@@ -209,7 +210,7 @@ impl Extremes {
                 converter.convert_rows(owned.iter().map(|bytes| parser.parse(bytes)))?.remove(0)
             }
         };
-        Ok(if column.data_type() == &self.data_type { column } else { cast(&column, &self.data_type)? })
+        Ok(of_whole(column, &self.data_type)?)
     }
 
     /// The bytes that they take.

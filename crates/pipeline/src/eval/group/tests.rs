@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, AsArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
-    LargeStringArray, RecordBatch, StringArray, StringViewArray, TimestampMicrosecondArray,
+    LargeStringArray, RecordBatch, StringArray, StringViewArray, Time32SecondArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, SchemaRef};
 use proptest::prelude::*;
@@ -37,6 +37,7 @@ fn table(rows: &[(Index, Index, Option<i8>)]) -> RecordBatch {
         ("yes", Arc::new(BooleanArray::from_iter(numbers.iter().map(|n| n.map(|n| n > 0))))),
         ("price", Arc::new(decimals.with_precision_and_scale(10, 2).unwrap())),
         ("at", Arc::new(TimestampMicrosecondArray::from_iter(numbers.iter().copied()))),
+        ("of_day", Arc::new(Time32SecondArray::from_iter(numbers.iter().map(|n| n.map(|n| n.abs() as i32))))),
     ];
     RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, column)| (name, column, true))).unwrap()
 }
@@ -185,7 +186,7 @@ proptest! {
     #[test]
     fn groups_are_those_of_the_oracle_however_the_table_is_cut(
         rows in proptest::collection::vec((any::<Index>(), any::<Index>(), proptest::option::of(-3i8..4)), 0..60),
-        keys in proptest::sample::subsequence((0..10usize).collect::<Vec<_>>(), 0..4),
+        keys in proptest::sample::subsequence((0..11usize).collect::<Vec<_>>(), 0..4),
         cuts in proptest::collection::vec(any::<Index>(), 0..4),
         function in proptest::sample::select(FUNCTIONS.to_vec()),
         column in proptest::sample::select(vec![4usize, 5, 6, 8]),
@@ -222,7 +223,7 @@ proptest! {
     fn extremes_and_distinct_values_of_any_type_are_those_of_the_oracle(
         rows in proptest::collection::vec((any::<Index>(), any::<Index>(), proptest::option::of(-3i8..4)), 0..60),
         cuts in proptest::collection::vec(any::<Index>(), 0..4),
-        column in 0..10usize,
+        column in 0..11usize,
     ) {
         let batch = table(&rows);
         let schema = batch.schema();

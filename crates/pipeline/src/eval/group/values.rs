@@ -12,6 +12,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
 use super::number::Numbers;
@@ -103,7 +104,7 @@ impl Values {
         out.reserve(column.len());
         match &mut self.kind {
             Kind::Signed(numbers) => {
-                let column = cast(column, &DataType::Int64)?;
+                let column = whole(column)?;
                 let column = column.as_primitive::<Int64Type>();
                 let value = |at: usize| column.value(at).cast_unsigned();
                 each(column, &mut self.null, numbers, Numbers::len, out, |numbers, at| numbers.number(value(at)));
@@ -187,7 +188,7 @@ impl Values {
             }
             Kind::Dictionary(codes) => codes.values.finish()?,
         };
-        let known = if known.data_type() == &self.data_type { known } else { cast(&known, &self.data_type)? };
+        let known = of_whole(known, &self.data_type)?;
         let Some(null) = self.null else { return Ok(known) };
         let null = null as usize;
         let (before, after) = (known.slice(0, null), known.slice(null, known.len() - null));
@@ -257,6 +258,24 @@ fn joined<T, V>(
     }
     if null_at.is_some_and(|at| at as usize == out.len()) {
         add_null(known, out);
+    }
+}
+
+/// A column of whole numbers, or of times as such.
+pub(super) fn whole(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match column.data_type() {
+        // Arrow makes numbers of 32 bits of these, and of no others.
+        DataType::Time32(_) => cast(&cast(column, &DataType::Int32)?, &DataType::Int64),
+        _ => cast(column, &DataType::Int64),
+    }
+}
+
+/// What is kept of a column as the type that it had.
+pub(super) fn of_whole(kept: ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    match data_type {
+        same if same == kept.data_type() => Ok(kept),
+        DataType::Time32(_) => cast(&cast(&kept, &DataType::Int32)?, data_type),
+        other => cast(&kept, other),
     }
 }
 

@@ -180,7 +180,10 @@ fn row_count(place: &str, value: &Value) -> Result<u64> {
     // JSON has one kind of number: 100.0 is whole.
     let end = 2_f64.powi(64);
     let whole = |number: f64| ((0.0..end).contains(&number) && number.fract() == 0.0).then_some(number as u64);
-    value.as_u64().or_else(|| value.as_f64().and_then(whole)).ok_or_else(|| wrong(place, value, wanted, &format!("{{\"{place}\": 100}}")))
+    value
+        .as_u64()
+        .or_else(|| value.as_f64().and_then(whole))
+        .ok_or_else(|| wrong(place, value, wanted, &format!("{{\"{place}\": 100}}")))
 }
 
 fn wrong(place: &str, value: &Value, wanted: &str, example: &str) -> QueryError {
