@@ -1,127 +1,102 @@
-//! One dataset in the document: `/api/v1/datasets/<name>/rows` with a parameter a column, and the
-//! schema of its rows among the components.
+//! The questions about rows: for any dataset (`/api/v1/datasets/{name}/rows`), and for each with paths, parameters and
+//! schemas of its own.
 
 use pipeline::Dataset;
-use pipeline::format::Format;
 use serde_json::{Map, Value, json};
 
-use super::types;
+use super::{body, parameters, responses, types};
 
-/// Parameters that mean something else; a column of such a name is filtered through `and=(...)`.
-const RESERVED: &[&str] = &["select", "order", "limit", "offset", "and", "or", "not.and", "not.or", "format"];
+/// The component of a query on any dataset.
+const ANY_QUERY: &str = "Query";
 
-/// Adds the path and the row schema of `dataset`.
+/// Completes the operations on any dataset: summaries and descriptions are the handlers', all else is made here, as it is
+/// for each dataset.
+pub(super) fn complete(document: &mut Value, max_rows: u64) {
+    body::add_schemas(&mut document["components"]["schemas"], None, ANY_QUERY, max_rows);
+    let row = json!({ "type": "object", "description": "A row" });
+    let mut put = |path: &str, method: &str, parts: Parts| {
+        if let Some(operation) = document["paths"][path][method].as_object_mut() {
+            operation.extend(parts.0);
+        }
+    };
+    put("/api/v1/datasets/{name}/rows", "get", Parts::rows(None, &row));
+    put("/api/v1/datasets/{name}/facets", "get", Parts::facets(None));
+    put("/api/v1/datasets/{name}/query", "post", Parts::query(None, &row, ANY_QUERY));
+}
+
+/// Adds the paths and schemas of `dataset`.
 pub(super) fn add(document: &mut Value, dataset: &Dataset, max_rows: u64) {
-    let component = format!("rows.{}", dataset.name);
-    document["components"]["schemas"][&component] = row_schema(dataset);
-    let path = format!("/api/v1/datasets/{}/rows", dataset.name);
-    document["paths"][path] = json!({ "get": operation(dataset, &component, max_rows) });
-}
-
-fn operation(dataset: &Dataset, component: &str, max_rows: u64) -> Value {
-    let summary = match dataset.description.as_str() {
-        "" => format!("Rows of {}", dataset.name),
-        text => text.to_owned(),
-    };
-    json!({
-        "tags": ["data"],
-        "summary": summary,
-        "description": format!("The rows of `{}`, from the source {}.", dataset.name, dataset.source_name),
-        "operationId": format!("rows_{}", dataset.name),
-        "parameters": parameters(dataset, max_rows),
-        "responses": responses(component),
-    })
-}
-
-fn parameters(dataset: &Dataset, max_rows: u64) -> Vec<Value> {
-    let names: Vec<&str> = dataset.schema.fields().iter().map(|field| field.name().as_str()).collect();
-    let first = names.first().copied().unwrap_or_default();
-    let mut parameters: Vec<Value> = dataset
-        .schema
-        .fields()
-        .iter()
-        .filter(|field| !RESERVED.contains(&field.name().as_str()))
-        .map(|field| {
-            let example = types::example_filter(field.data_type());
-            let about = field.metadata().get("description").map(|text| format!("{text}. ")).unwrap_or_default();
-            let unit = field.metadata().get("unit").map(|unit| format!(", in {unit}")).unwrap_or_default();
-            let kind = types::in_words(field.data_type());
-            json!({
-                "name": field.name(),
-                "in": "query",
-                "description": format!("{about}Filter on {kind}{unit}: operator.value, for example `{example}`"),
-                "schema": { "type": "string", "pattern": types::PATTERN, "examples": [example] },
-            })
-        })
-        .collect();
-    parameters.extend([
-        query(
-            "select",
-            "Columns to answer with, separated by commas",
-            json!({ "type": "string", "examples": [first] }),
-        ),
-        query(
-            "order",
-            "Columns to sort by: name, name.desc, name.asc.nullsfirst, separated by commas",
-            json!({ "type": "string", "examples": [format!("{first}.desc")] }),
-        ),
-        query(
-            "limit",
-            "The most rows to answer with",
-            json!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": max_rows }),
-        ),
-        query("offset", "Rows to skip", json!({ "type": "integer", "format": "int64", "minimum": 0 })),
-        query("and", "Conditions that must all hold: (a.gte.1,b.eq.x)", json!({ "type": "string" })),
-        query("or", "Conditions of which one must hold: (a.gte.1,b.eq.x)", json!({ "type": "string" })),
-        query("format", "Beats the Accept header", json!({ "type": "string", "enum": Format::ALL.map(Format::name) })),
-    ]);
-    parameters
-}
-
-fn query(name: &str, description: &str, schema: Value) -> Value {
-    json!({ "name": name, "in": "query", "description": description, "schema": schema })
-}
-
-fn responses(component: &str) -> Value {
-    let rows = json!({ "type": "array", "items": { "$ref": format!("#/components/schemas/{component}") } });
-    let mut content = Map::new();
-    for format in Format::ALL {
-        let media = format.media_type().split(';').next().unwrap_or_default();
-        let schema = match format {
-            Format::Json => rows.clone(),
-            Format::JsonColumns => json!({ "type": "object" }),
-            Format::Ndjson | Format::Csv | Format::CsvRaw => json!({ "type": "string" }),
-            Format::MessagePack | Format::Arrow | Format::ArrowFile | Format::Parquet => {
-                json!({ "type": "string", "contentMediaType": media })
-            }
-        };
-        content.insert(media.to_owned(), json!({ "schema": schema }));
-    }
-    let problem = |description: &str| {
-        json!({
+    let (rows, query) = (format!("rows.{}", dataset.name), format!("query.{}", dataset.name));
+    let schemas = &mut document["components"]["schemas"];
+    schemas[&rows] = row_schema(dataset);
+    body::add_schemas(schemas, Some(dataset), &query, max_rows);
+    let row = json!({ "$ref": format!("#/components/schemas/{rows}") });
+    let paths = &mut document["paths"];
+    let mut put = |what: &str, method: &str, summary: String, description: String, parts: Parts| {
+        let mut operation = json!({
+            "tags": ["data"],
+            "summary": summary,
             "description": description,
-            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/ProblemDocument" } } },
-        })
+            "operationId": format!("{what}_{}", dataset.name),
+        });
+        if let Some(operation) = operation.as_object_mut() {
+            operation.extend(parts.0);
+        }
+        paths[format!("/api/v1/datasets/{}/{what}", dataset.name)] = json!({ method: operation });
     };
-    json!({
-        "200": {
-            "description": "The rows",
-            "headers": {
-                "ETag": { "description": "Validator of this representation", "schema": { "type": "string" } },
-                "Age": { "description": "Seconds since the data was read", "schema": { "type": "integer" } },
-                "Cache-Control": { "description": "How long a client may keep the answer", "schema": { "type": "string" } },
-                "Cache-Status": { "description": "How the answer was found, RFC 9211", "schema": { "type": "string" } },
-            },
-            "content": content,
-        },
-        "304": { "description": "The client has them already (If-None-Match)" },
-        "400": problem("The query makes no sense"),
-        "406": problem("No format is acceptable"),
-        "413": problem("The answer is too large"),
-        "502": problem("The source failed"),
-        "503": problem("The source cannot be reached now"),
-        "504": problem("The source did not answer in time"),
-    })
+    let name = &dataset.name;
+    let summary = if dataset.description.is_empty() { format!("Rows of {name}") } else { dataset.description.clone() };
+    put("rows", "get", summary, about(dataset), Parts::rows(Some(dataset), &row));
+    if parameters::grouping(dataset).next().is_some() {
+        let description =
+            "How often each value of some columns occurs, among the rows that fulfil the filters.".to_owned();
+        put("facets", "get", format!("Values of {name}"), description, Parts::facets(Some(dataset)));
+    }
+    let description =
+        "The rows that a query as JSON asks for: what the URL of the rows says, for long filters.".to_owned();
+    put("query", "post", format!("Query {name}"), description, Parts::query(Some(dataset), &row, &query));
+}
+
+/// Parameters, body and responses of an operation.
+struct Parts(Map<String, Value>);
+
+impl Parts {
+    fn rows(dataset: Option<&Dataset>, row: &Value) -> Self {
+        Self::new(parameters::of_rows(dataset), None, responses::of_rows(row))
+    }
+
+    fn facets(dataset: Option<&Dataset>) -> Self {
+        Self::new(parameters::of_facets(dataset), None, responses::of_facets())
+    }
+
+    fn query(dataset: Option<&Dataset>, row: &Value, component: &str) -> Self {
+        Self::new(parameters::of_query(dataset), Some(body::request(dataset, component)), responses::of_query(row))
+    }
+
+    fn new(parameters: Vec<Value>, body: Option<Value>, responses: Map<String, Value>) -> Self {
+        let mut parts = Map::new();
+        parts.insert("parameters".into(), Value::Array(parameters));
+        parts.extend(body.map(|body| ("requestBody".to_owned(), body)));
+        parts.insert("responses".into(), Value::Object(responses));
+        Self(parts)
+    }
+}
+
+fn about(dataset: &Dataset) -> String {
+    let mut text = format!(
+        "The rows of `{}`, from the source {}. Each column is a parameter, `column=operator.value`, and all of them must \
+         hold; `select`, `order` and `limit` shape the answer.",
+        dataset.name, dataset.source_name
+    );
+    let hidden: Vec<String> = parameters::hidden(dataset).map(|name| format!("`{name}`")).collect();
+    if !hidden.is_empty() {
+        text.push_str(&format!(
+            " Parameters called {} mean something else: filter those columns through `and=({}.eq.1)`.",
+            hidden.join(", "),
+            hidden[0].trim_matches('`')
+        ));
+    }
+    text
 }
 
 fn row_schema(dataset: &Dataset) -> Value {
@@ -135,5 +110,6 @@ fn row_schema(dataset: &Dataset) -> Value {
         }
         properties.insert(field.name().clone(), schema);
     }
-    json!({ "type": "object", "description": format!("A row of {}", dataset.name), "properties": properties })
+    let description = format!("A row of {}. With `select`, the columns that it names.", dataset.name);
+    json!({ "type": "object", "description": description, "properties": properties })
 }

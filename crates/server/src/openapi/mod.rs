@@ -4,7 +4,14 @@
 //! `openapi/openapi.json`. The live part ([`dataset`]) gives every dataset a path of its own with a
 //! parameter a column and a typed row. [`LiveDocument`] makes the whole once a catalog.
 
+mod admission;
+mod body;
 mod dataset;
+mod links;
+mod parameters;
+mod pattern;
+mod problems;
+mod responses;
 mod types;
 
 use std::sync::Arc;
@@ -13,11 +20,12 @@ use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use arc_swap::ArcSwapOption;
 use pipeline::Catalog;
+use pipeline::query::Limits;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::http::handlers;
+use crate::http::{dto, handlers};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -51,7 +59,7 @@ use crate::http::handlers;
         handlers::health::ready,
         handlers::docs::openapi,
     ),
-    components(schemas(ProblemDocument, QueryAnswer, Answered)),
+    components(schemas(ProblemDocument, QueryAnswer, Answered, dto::ExplainDto, dto::FacetsDto)),
     tags(
         (name = "data", description = "The rows of each dataset, with its columns as parameters"),
         (name = "datasets", description = "What datasets there are, and how they are kept"),
@@ -106,6 +114,7 @@ pub struct QueryAnswer {
     rows: Vec<Value>,
 }
 
+/// The document without any dataset, of a server with default settings.
 /// The answer to a query in JSON: rows, or what a dashboard is told with them.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
@@ -118,8 +127,21 @@ pub enum Answered {
 
 /// The document without any dataset.
 pub fn fixed() -> Value {
+    fixed_within(Limits::default().max_rows)
+}
+
+/// The document without any dataset, of a server that answers with `max_rows` rows at most.
+fn fixed_within(max_rows: u64) -> Value {
     // The types of the document serialize without fail.
-    serde_json::to_value(Api::openapi()).unwrap_or_default()
+    let mut document = serde_json::to_value(Api::openapi()).unwrap_or_default();
+    let components = &mut document["components"];
+    components["parameters"] = parameters::components(max_rows);
+    components["headers"] = responses::headers();
+    components["responses"] = responses::components().into();
+    dataset::complete(&mut document, max_rows);
+    admission::add(&mut document);
+    links::add(&mut document);
+    document
 }
 
 /// The document of a catalog, as it is sent.
@@ -147,10 +169,11 @@ impl LiveDocument {
         if let Some(known) = self.0.load_full().filter(|known| known.generation == catalog.generation) {
             return known;
         }
-        let mut value = fixed();
+        let mut value = fixed_within(max_rows);
         for dataset in catalog.datasets() {
             dataset::add(&mut value, dataset, max_rows);
         }
+        admission::add(&mut value);
         let bytes = Bytes::from(serde_json::to_vec(&value).unwrap_or_default());
         let etag = format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&bytes));
         let document = Arc::new(Document {

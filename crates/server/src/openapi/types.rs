@@ -1,11 +1,53 @@
-//! Arrow types as JSON Schema, in words, and as an example of a filter.
+//! Arrow types as JSON Schema, in words, and as examples.
 
 use arrow::datatypes::DataType;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// What a filter looks like.
-pub(super) const PATTERN: &str =
-    r"^(not\.)?((eq|neq|gt|gte|lt|lte|like|ilike)\..*|in\.\(.*\)|is\.(null|not_null|true|false|unknown))$";
+/// What the values of a column are, as far as filters are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// Whole numbers.
+    Whole,
+    /// Numbers of a fixed number of decimals.
+    Decimal,
+    /// Floating-point numbers.
+    Float,
+    /// Dates.
+    Day,
+    /// Points in time.
+    Instant,
+    /// Times of day.
+    Clock,
+    /// True or false.
+    Truth,
+    /// Bytes.
+    Bytes,
+    /// Texts.
+    Text,
+    /// What nothing is compared with.
+    Other,
+}
+
+/// What the values of a column of this type are.
+pub(super) fn values(data_type: &DataType) -> Values {
+    match data_type {
+        DataType::Dictionary(_, values) => self::values(values),
+        DataType::Boolean => Values::Truth,
+        DataType::Date32 | DataType::Date64 => Values::Day,
+        DataType::Timestamp(..) => Values::Instant,
+        DataType::Time32(_) | DataType::Time64(_) => Values::Clock,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Values::Text,
+        t if t.is_integer() => Values::Whole,
+        t if t.is_floating() => Values::Float,
+        t if t.is_decimal() => Values::Decimal,
+        t if is_binary(t) => Values::Bytes,
+        _ => Values::Other,
+    }
+}
+
+fn is_binary(t: &DataType) -> bool {
+    matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
+}
 
 /// The JSON Schema of a value as the JSON format writes it.
 pub(super) fn json_schema(data_type: &DataType, nullable: bool) -> Value {
@@ -15,7 +57,9 @@ pub(super) fn json_schema(data_type: &DataType, nullable: bool) -> Value {
         DataType::Int8 | DataType::Int16 | DataType::Int32 => json!({ "type": "integer", "format": "int32" }),
         DataType::Int64 => json!({ "type": "integer", "format": "int64" }),
         t if t.is_unsigned_integer() => json!({ "type": "integer", "minimum": 0 }),
-        t if t.is_floating() || is_decimal(t) => json!({ "type": "number" }),
+        // What is no number is written as null, whatever the column may hold.
+        t if t.is_floating() => return json!({ "type": ["number", "null"] }),
+        t if t.is_decimal() => json!({ "type": "number" }),
         DataType::Date32 => json!({ "type": "string", "format": "date" }),
         DataType::Timestamp(_, Some(_)) => json!({ "type": "string", "format": "date-time" }),
         DataType::Date64 | DataType::Timestamp(_, None) => {
@@ -33,7 +77,7 @@ pub(super) fn json_schema(data_type: &DataType, nullable: bool) -> Value {
             json!({ "type": "array", "items": json_schema(item.data_type(), item.is_nullable()) })
         }
         DataType::Struct(fields) => {
-            let properties: serde_json::Map<_, _> =
+            let properties: Map<_, _> =
                 fields.iter().map(|f| (f.name().clone(), json_schema(f.data_type(), f.is_nullable()))).collect();
             json!({ "type": "object", "properties": properties })
         }
@@ -46,43 +90,31 @@ pub(super) fn json_schema(data_type: &DataType, nullable: bool) -> Value {
     schema
 }
 
-fn is_decimal(t: &DataType) -> bool {
-    matches!(t, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..))
-}
-
-fn is_binary(t: &DataType) -> bool {
-    matches!(t, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_))
-}
-
 /// A type in words.
 pub(super) fn in_words(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "a boolean",
-        t if t.is_integer() => "a whole number",
-        t if t.is_floating() || is_decimal(t) => "a number",
-        DataType::Date32 | DataType::Date64 => "a date",
-        DataType::Timestamp(..) => "a point in time",
-        DataType::Time32(_) | DataType::Time64(_) => "a time of day",
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "a text",
-        DataType::Dictionary(_, values) => in_words(values),
-        t if is_binary(t) => "bytes",
-        t if t.is_nested() => "a nested value",
-        _ => "a value",
+    match values(data_type) {
+        Values::Whole => "a whole number",
+        Values::Decimal | Values::Float => "a number",
+        Values::Day => "a date",
+        Values::Instant => "a point in time",
+        Values::Clock => "a time of day",
+        Values::Truth => "a boolean",
+        Values::Bytes => "bytes",
+        Values::Text => "a text",
+        Values::Other if data_type.is_nested() => "a nested value",
+        Values::Other => "a value",
     }
 }
 
-/// A filter on a column of this type that makes sense for most data.
+/// A filter that most data has rows for.
 pub(super) fn example_filter(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Boolean => "is.true",
-        t if t.is_integer() => "gte.10",
-        t if t.is_floating() || is_decimal(t) => "gte.0.5",
-        DataType::Date32 | DataType::Date64 => "gte.2020-01-01",
-        DataType::Timestamp(_, Some(_)) => "gte.2020-01-01T00:00:00Z",
-        DataType::Timestamp(_, None) => "gte.2020-01-01T00:00:00",
-        DataType::Time32(_) | DataType::Time64(_) => "gte.12:00:00",
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "ilike.*a*",
-        DataType::Dictionary(_, values) => example_filter(values),
-        _ => "not.is.null",
+    match values(data_type) {
+        Values::Whole | Values::Decimal | Values::Float => "gte.0",
+        Values::Day => "gte.2000-01-01",
+        Values::Instant if matches!(data_type, DataType::Timestamp(_, Some(_))) => "gte.2000-01-01T00:00:00Z",
+        Values::Instant => "gte.2000-01-01T00:00:00",
+        Values::Clock => "gte.00:00:00",
+        Values::Text => "ilike.*a*",
+        Values::Truth | Values::Bytes | Values::Other => "not.is.null",
     }
 }
