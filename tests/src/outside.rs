@@ -1,6 +1,6 @@
-//! Checks with programs from outside: a browser on the documentation page, Python clients.
+//! Checks with programs from outside: a browser on the documentation page, Python clients, a fuzzer of the API.
 //!
-//! `outside browser CHROMIUM` and `outside python PYTHON`; `cargo xtask test --all` runs both.
+//! `outside browser CHROMIUM`, `outside python PYTHON` and `outside schemathesis PYTHON`; `cargo xtask test --all` runs them.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -11,11 +11,14 @@ use tests::{Server, artifacts};
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [check, program] = args.as_slice() else { bail!("usage: outside browser CHROMIUM | outside python PYTHON") };
+    let [check, program] = args.as_slice() else {
+        bail!("usage: outside browser CHROMIUM | outside python PYTHON | outside schemathesis PYTHON")
+    };
     let server = Server::bundled();
     match check.as_str() {
         "browser" => browser(&server, Path::new(program)),
         "python" => python(&server, Path::new(program)),
+        "schemathesis" => schemathesis(&server, Path::new(program)),
         other => bail!("there is no check '{other}'"),
     }
 }
@@ -51,5 +54,23 @@ fn python(server: &Server, python: &Path) -> Result<()> {
         let status = Command::new(python).arg(path).arg(server.url()).status().context("cannot run Python")?;
         ensure!(status.success(), "{script} failed ({status})");
     }
+    Ok(())
+}
+
+/// Tries every operation with data that fits the document and with data that does not. What it leaves behind goes with
+/// the folder that it runs in.
+fn schemathesis(server: &Server, python: &Path) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let scripts = artifacts::root().join("tests/python");
+    let status = Command::new(python)
+        .args(["-m", "schemathesis.cli", "--config-file"])
+        .arg(scripts.join("schemathesis.toml"))
+        .args(["run", "--no-color", &format!("{}/openapi.json", server.url())])
+        .env("SCHEMATHESIS_HOOKS", scripts.join("schemathesis_hooks.py"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(folder.path())
+        .status()
+        .context("cannot run Python")?;
+    ensure!(status.success(), "schemathesis found something ({status}); the log of the server:\n{}", server.log());
     Ok(())
 }

@@ -20,7 +20,7 @@ struct Extra {
     present: fn() -> bool,
 }
 
-const EXTRAS: [Extra; 2] = [
+const EXTRAS: [Extra; 3] = [
     Extra {
         name: "browser",
         what: "/docs in a headless Chromium",
@@ -33,7 +33,14 @@ const EXTRAS: [Extra; 2] = [
         what: "Python: /openapi.json is valid 3.1, pyarrow reads the Arrow stream",
         needs: "python3 with venv",
         install: "apt-get install python3-venv",
-        present: || command("python3").args(["-c", "import venv, ensurepip"]).status().is_ok_and(|s| s.success()),
+        present: has_venv,
+    },
+    Extra {
+        name: "schemathesis",
+        what: "schemathesis: every operation takes what the document says, and refuses the rest",
+        needs: "python3 with venv",
+        install: "apt-get install python3-venv",
+        present: has_venv,
     },
 ];
 
@@ -119,6 +126,10 @@ fn run_extra(extra: &Extra) -> Result<()> {
         _ => outside.arg(python_venv()?),
     };
     run(&mut outside)
+}
+
+fn has_venv() -> bool {
+    command("python3").args(["-c", "import venv, ensurepip"]).status().is_ok_and(|status| status.success())
 }
 
 /// The first Chromium on the path.

@@ -1,8 +1,8 @@
 //! A query as JSON: the schema of the body, for one dataset or for any.
 
-use pipeline::query::operators_of;
 use pipeline::Dataset;
 use pipeline::format::Format;
+use pipeline::query::operators_of;
 use serde_json::{Map, Value, json};
 
 use super::parameters::{grouping, quoted};

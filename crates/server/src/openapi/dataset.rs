@@ -111,5 +111,8 @@ fn row_schema(dataset: &Dataset) -> Value {
         properties.insert(field.name().clone(), schema);
     }
     let description = format!("A row of {}. With `select`, the columns that it names.", dataset.name);
-    json!({ "type": "object", "description": description, "properties": properties })
+    let fields = dataset.schema.fields().iter();
+    let example: Map<_, _> =
+        fields.map(|field| (field.name().clone(), types::example_value(field.data_type()))).collect();
+    json!({ "type": "object", "description": description, "properties": properties, "examples": [example] })
 }

@@ -1,41 +1,65 @@
 //! Where an answer leads: from the list of datasets to a dataset, from a dataset to its rows.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// The path and method of an operation, and the links of its answer: name, operation, parameters.
-const LINKS: [(&str, &str, &[(&str, &str, &[(&str, &str)])]); 3] = [
-    (
-        "/api/v1/datasets",
-        "get",
-        &[
-            ("dataset", "describe_dataset", &[("name", "$response.body#/datasets/0/name")]),
-            ("rows", "read_rows", &[("name", "$response.body#/datasets/0/name")]),
+/// An answer that leads somewhere.
+struct From {
+    path: &'static str,
+    links: &'static [Link],
+}
+
+/// Where it leads.
+struct Link {
+    name: &'static str,
+    operation: &'static str,
+    /// Parameters of the operation, and where in the answer their values are.
+    parameters: &'static [(&'static str, &'static str)],
+}
+
+const DATASET: &[(&str, &str)] = &[("name", "$response.body#/name")];
+const LINKS: [From; 3] = [
+    From {
+        path: "/api/v1/datasets",
+        links: &[
+            link("dataset", "describe_dataset", &[("name", "$response.body#/datasets/0/name")]),
+            link("rows", "read_rows", &[("name", "$response.body#/datasets/0/name")]),
         ],
-    ),
-    (
-        "/api/v1/datasets/{name}",
-        "get",
-        &[
-            ("rows", "read_rows", &[("name", "$response.body#/name")]),
-            (
+    },
+    From {
+        path: "/api/v1/datasets/{name}",
+        links: &[
+            link("rows", "read_rows", DATASET),
+            link(
                 "facets",
                 "read_facets",
                 &[("name", "$response.body#/name"), ("columns", "$response.body#/schema/fields/0/name")],
             ),
-            ("refresh", "refresh_dataset", &[("name", "$response.body#/name")]),
-            ("touch", "touch_dataset", &[("name", "$response.body#/name")]),
+            link("query", "query_rows", DATASET),
+            link("refresh", "refresh_dataset", DATASET),
+            link("touch", "touch_dataset", DATASET),
         ],
-    ),
-    ("/api/v1/cache/entries", "get", &[("entry", "describe_entry", &[("key", "$response.body#/entries/0/key")])]),
+    },
+    From {
+        path: "/api/v1/cache/entries",
+        links: &[link("entry", "describe_entry", &[("key", "$response.body#/entries/0/key")])],
+    },
 ];
+
+const fn link(
+    name: &'static str,
+    operation: &'static str,
+    parameters: &'static [(&'static str, &'static str)],
+) -> Link {
+    Link { name, operation, parameters }
+}
 
 /// Adds the links to the operations that the document has.
 pub(super) fn add(document: &mut Value) {
-    for (path, method, links) in LINKS {
-        let Some(answer) = document["paths"][path][method]["responses"]["200"].as_object_mut() else { continue };
-        let links = links.iter().map(|(name, operation, parameters)| {
-            let parameters: serde_json::Map<_, _> =
-                parameters.iter().map(|(name, from)| ((*name).to_owned(), json!(from))).collect();
+    for From { path, links } in LINKS {
+        let Some(answer) = document["paths"][path]["get"]["responses"]["200"].as_object_mut() else { continue };
+        let links = links.iter().map(|Link { name, operation, parameters }| {
+            let parameters: Map<_, _> =
+                parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
             ((*name).to_owned(), json!({ "operationId": operation, "parameters": parameters }))
         });
         answer.insert("links".to_owned(), Value::Object(links.collect()));

@@ -1,12 +1,15 @@
 //! The OpenAPI 3.1 document: a fixed part from the handlers, and a part made live from the catalog.
 //!
 //! The fixed part ([`fixed`]) is this server without any dataset; a test compares it with
-//! `openapi/openapi.json`. The live part ([`dataset`]) gives every dataset a path of its own with a
-//! parameter a column and a typed row. [`LiveDocument`] makes the whole once a catalog.
+//! `openapi/openapi.json`. Of most operations the handlers say all; the questions about rows are
+//! described here ([`dataset`]), once for any dataset and, in the live part, for each: with a
+//! parameter a column, patterns by type, a typed row and a typed query as JSON. What all
+//! operations share ([`admission`]) is added to each. [`LiveDocument`] makes the whole once a catalog.
 
 mod admission;
 mod body;
 mod dataset;
+mod entries;
 mod links;
 mod parameters;
 mod pattern;
@@ -32,9 +35,13 @@ use crate::http::{dto, handlers};
     info(
         title = "Larder",
         description = "Every dataset of every source as a filterable, cached REST resource.\n\n\
-            A filter is a parameter named as a column: `year=gte.2020`. Operators: eq, neq, gt, gte, lt, lte, in, is, \
-            like, ilike, each with `not.` in front if need be. `select`, `order`, `limit` and `offset` shape the answer; \
-            `format` or `Accept` choose JSON, NDJSON, CSV or an Arrow stream.",
+            The syntax is PostgREST's. A filter is a parameter named as a column: `year=gte.2020`; all filters must hold. \
+            Operators: eq, neq, gt, gte, lt, lte, like, ilike, match, imatch, in, is and isdistinct, each with `not.` in \
+            front if need be, most with `(any)` or `(all)` and several values: `name=ilike(any).{*a*,*b*}`. Datasette's \
+            names work as well: `year__gte=2020`. `and`, `or`, `not.and` and `not.or` hold trees of conditions.\n\n\
+            `select` chooses, names and casts columns, and aggregates: `select=region,total:amount.sum()`; `having` asks \
+            of groups. `order`, `limit`, `offset` and `cursor` shape the answer: one that is cut is 206, and `Link` has \
+            the next page. `format` or `Accept` choose how it is written.",
         license(name = "MIT", identifier = "MIT"),
     ),
     paths(
@@ -139,6 +146,7 @@ fn fixed_within(max_rows: u64) -> Value {
     components["headers"] = responses::headers();
     components["responses"] = responses::components().into();
     dataset::complete(&mut document, max_rows);
+    entries::complete(&mut document);
     admission::add(&mut document);
     links::add(&mut document);
     document

@@ -1,9 +1,9 @@
 //! The parameters of questions: those that every dataset has, kept once among the components, and one for each column.
 
-use pipeline::query::{aggregates_of, operators_of};
 use arrow::datatypes::Field;
 use pipeline::Dataset;
 use pipeline::format::Format;
+use pipeline::query::{aggregates_of, operators_of};
 use serde_json::{Value, json};
 
 use super::{pattern, types};
@@ -25,7 +25,7 @@ const A_FEW: u64 = 10;
 /// The parameters that all datasets share, by the names of their components.
 pub(super) fn components(max_rows: u64) -> Value {
     let count = |minimum: u64, maximum: u64| json!({ "type": "integer", "minimum": minimum, "maximum": maximum });
-    let flag = json!({ "type": "boolean", "default": false });
+    let flag = json!({ "type": "boolean" });
     let text = json!({ "type": "string" });
     let tree = json!({ "type": "string", "pattern": TREE });
     let mut limit = query(

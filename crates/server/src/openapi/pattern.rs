@@ -4,8 +4,8 @@
 //! server takes matches, but for the case of words such as `TRUE`; what matches is refused only for its value (the 31st of
 //! February, a number that the column cannot hold, a regular expression that is none), never for its form.
 
-use pipeline::query::operators_of;
 use arrow::datatypes::DataType;
+use pipeline::query::operators_of;
 
 use super::types::{self, Values};
 

@@ -118,3 +118,19 @@ pub(super) fn example_filter(data_type: &DataType) -> &'static str {
         Values::Truth | Values::Bytes | Values::Other => "not.is.null",
     }
 }
+
+/// What a value may look like in JSON.
+pub(super) fn example_value(data_type: &DataType) -> Value {
+    match values(data_type) {
+        Values::Whole => json!(42),
+        Values::Decimal | Values::Float => json!(12.5),
+        Values::Day => json!("2024-01-31"),
+        Values::Instant if matches!(data_type, DataType::Timestamp(_, Some(_))) => json!("2024-01-31T09:30:00Z"),
+        Values::Instant => json!("2024-01-31T09:30:00"),
+        Values::Clock => json!("09:30:00"),
+        Values::Truth => json!(true),
+        Values::Bytes => json!("00ff"),
+        Values::Text => json!("text"),
+        Values::Other => Value::Null,
+    }
+}
