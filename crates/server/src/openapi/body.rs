@@ -2,11 +2,14 @@
 
 use pipeline::Dataset;
 use pipeline::format::Format;
-use pipeline::query::operators_of;
 use serde_json::{Map, Value, json};
 
+use super::conditions;
 use super::parameters::{grouping, quoted};
 use super::types::{self, Values};
+
+/// The tree of conditions on columns of whatever name.
+const ANY_TREE: &str = "Query.where";
 
 /// The request body of a query on a dataset, or on any.
 pub(super) fn request(dataset: Option<&Dataset>, component: &str) -> Value {
@@ -21,25 +24,26 @@ pub(super) fn request(dataset: Option<&Dataset>, component: &str) -> Value {
 /// The schema of the body: `component` itself, and the tree of conditions that it refers to.
 pub(super) fn add_schemas(schemas: &mut Value, dataset: Option<&Dataset>, component: &str, max_rows: u64) {
     let tree = format!("{component}.where");
-    schemas[&tree] = conditions(dataset, &tree);
+    schemas[&tree] = conditions::tree(dataset, &tree);
     schemas[component] = query(dataset, &tree, max_rows);
 }
 
 fn query(dataset: Option<&Dataset>, tree: &str, max_rows: u64) -> Value {
     let count = |maximum: u64| json!({ "type": ["integer", "null"], "minimum": 0, "maximum": maximum });
     let flag = json!({ "type": ["boolean", "null"] });
-    let items = |about: &str| {
-        json!({
-            "description": about,
-            "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "string" }, { "type": "null" }],
-        })
+    let items = |about: &str, least: u64| {
+        let list = json!({ "type": "array", "items": { "type": "string" }, "minItems": least });
+        json!({ "description": about, "anyOf": [list, { "type": "string" }, { "type": "null" }] })
+    };
+    let condition = |about: &str, tree: &str| {
+        let tree = json!({ "$ref": format!("#/components/schemas/{tree}") });
+        json!({ "description": about, "anyOf": [tree, { "type": "null" }] })
     };
     let described = |about: &str, mut schema: Value| {
         schema["description"] = json!(about);
         schema
     };
     let formats: Vec<Value> = Format::ALL.iter().map(|format| json!(format.name())).chain([Value::Null]).collect();
-    let condition = json!({ "$ref": format!("#/components/schemas/{tree}") });
     json!({
         "type": "object",
         "description": match dataset {
@@ -48,11 +52,11 @@ fn query(dataset: Option<&Dataset>, tree: &str, max_rows: u64) -> Value {
         },
         "additionalProperties": false,
         "properties": {
-            "select": items("Columns, casts, new names and aggregates, as in the URL: a list, or one text"),
+            "select": items("Columns, casts, new names and aggregates, as in the URL: a list, or one text", 1),
             "distinct": described("Whether equal rows are answered with once", flag.clone()),
-            "where": condition,
-            "having": described("A condition on groups, as `where`, on names of the answer or aggregates", json!({})),
-            "order": items("What to sort by, as in the URL: a list, or one text"),
+            "where": condition("Conditions on rows", tree),
+            "having": condition("Conditions on groups: on names of the answer, or aggregates as in `amount.sum()`", ANY_TREE),
+            "order": items("What to sort by, as in the URL: a list, or one text", 0),
             "limit": described("The most rows to answer with", count(max_rows)),
             "offset": described("Rows to skip", count(u64::MAX)),
             "cursor": described("Where the page before ended", json!({ "type": ["string", "null"] })),
@@ -67,62 +71,18 @@ fn query(dataset: Option<&Dataset>, tree: &str, max_rows: u64) -> Value {
     })
 }
 
-/// A tree of conditions, or its text.
-fn conditions(dataset: Option<&Dataset>, tree: &str) -> Value {
-    let this = json!({ "$ref": format!("#/components/schemas/{tree}") });
-    let one = |name: &str, schema: Value| {
-        let mut properties = Map::new();
-        properties.insert(name.into(), schema);
-        json!({ "type": "object", "required": [name], "additionalProperties": false, "properties": properties })
-    };
-    let list = json!({ "type": "array", "items": this, "minItems": 1 });
-    json!({
-        "description": "Conditions: a tree, or the text that `and=` takes in the URL",
-        "anyOf": [
-            { "type": "string" },
-            one("and", list.clone()),
-            one("or", list),
-            one("not", this),
-            test(dataset),
-            { "type": "null" },
-        ],
-    })
-}
-
-/// A condition on one column.
-fn test(dataset: Option<&Dataset>) -> Value {
-    let mut column = json!({ "type": "string" });
-    let mut operators: Vec<&str> = operators_of(&arrow::datatypes::DataType::Utf8).to_vec();
-    if let Some(dataset) = dataset {
-        let fields = dataset.schema.fields();
-        column["enum"] = fields.iter().map(|field| json!(field.name())).collect();
-        let works = |operator: &&str| fields.iter().any(|field| operators_of(field.data_type()).contains(operator));
-        operators.retain(works);
-    }
-    json!({
-        "type": "object",
-        "required": ["column", "op"],
-        "additionalProperties": false,
-        "properties": {
-            "column": column,
-            "op": { "type": "string", "enum": operators },
-            "value": { "description": "The value; a list for `in`; null, true, false, \"unknown\" or \"not_null\" for `is`" },
-            "any": { "type": "array", "description": "Values of which one must do, instead of `value`" },
-            "all": { "type": "array", "description": "Values of which all must do, instead of `value`" },
-        },
-    })
-}
-
 /// A dashboard's filters.
 fn filters(dataset: Option<&Dataset>) -> Value {
     let mut properties = Map::new();
     for field in dataset.into_iter().flat_map(|dataset| dataset.schema.fields()) {
-        let about = |text: &str| json!({ "description": text });
-        properties.insert(field.name().clone(), about("The value, or a list of values"));
+        let bound = |text: &str| json!({ "type": ["number", "string", "null"], "description": text });
+        let scalar = json!({ "type": ["number", "string", "boolean", "null"] });
+        let value = json!({ "anyOf": [scalar, { "type": "array", "items": scalar }] });
+        properties.insert(field.name().clone(), value);
         let kind = types::values(field.data_type());
         if !matches!(kind, Values::Text | Values::Truth | Values::Bytes | Values::Other) {
-            properties.insert(format!("{}_min", field.name()), about("The least value"));
-            properties.insert(format!("{}_max", field.name()), about("The greatest value"));
+            properties.insert(format!("{}_min", field.name()), bound("The least value"));
+            properties.insert(format!("{}_max", field.name()), bound("The greatest value"));
         }
     }
     json!({
@@ -141,7 +101,7 @@ fn examples(dataset: &Dataset) -> Value {
     };
     let condition = json!({ "not": { "column": first.name(), "op": "is", "value": null } });
     let mut examples = json!({
-        "rows": { "summary": "Some rows", "value": { "select": names, "where": condition, "limit": 10 } },
+        "rows": { "summary": "Some rows", "value": { "select": names, "where": condition("Conditions on rows", tree), "limit": 10 } },
     });
     if let Some(key) = grouping(dataset).next().map(|field| quoted(field.name())) {
         examples["groups"] = json!({

@@ -8,6 +8,7 @@
 
 mod admission;
 mod body;
+mod conditions;
 mod dataset;
 mod entries;
 mod links;

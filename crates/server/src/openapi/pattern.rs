@@ -12,7 +12,7 @@ use super::types::{self, Values};
 /// Any text, line breaks included.
 const ANY: &str = r"[\s\S]*";
 /// The operators that `(any)` and `(all)` may follow.
-const EACH: [&str; 9] = ["eq", "gt", "gte", "lt", "lte", "like", "ilike", "match", "imatch"];
+pub(super) const EACH: [&str; 9] = ["eq", "gt", "gte", "lt", "lte", "like", "ilike", "match", "imatch"];
 
 /// The pattern of a filter on a column of this type.
 pub(super) fn filter(data_type: &DataType) -> String {
