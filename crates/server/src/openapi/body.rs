@@ -101,7 +101,7 @@ fn examples(dataset: &Dataset) -> Value {
     };
     let condition = json!({ "not": { "column": first.name(), "op": "is", "value": null } });
     let mut examples = json!({
-        "rows": { "summary": "Some rows", "value": { "select": names, "where": condition("Conditions on rows", tree), "limit": 10 } },
+        "rows": { "summary": "Some rows", "value": { "select": names, "where": condition, "limit": 10 } },
     });
     if let Some(key) = grouping(dataset).next().map(|field| quoted(field.name())) {
         examples["groups"] = json!({
