@@ -122,7 +122,6 @@ pub struct QueryAnswer {
     rows: Vec<Value>,
 }
 
-/// The document without any dataset, of a server with default settings.
 /// The answer to a query in JSON: rows, or what a dashboard is told with them.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
@@ -133,7 +132,7 @@ pub enum Answered {
     Told(QueryAnswer),
 }
 
-/// The document without any dataset.
+/// The document without any dataset, of a server with default settings.
 pub fn fixed() -> Value {
     fixed_within(Limits::default().max_rows)
 }

@@ -99,6 +99,9 @@ fn content(row: &Value, json: &Value) -> Map<String, Value> {
         let media = format.media_type().split(';').next().unwrap_or_default();
         content.entry(media).or_insert_with(|| match format {
             Format::Json => json!({ "schema": json }),
+            Format::JsonColumns => {
+                json!({ "schema": { "type": "object", "additionalProperties": { "type": "array" } } })
+            }
             Format::Ndjson => json!({ "schema": { "type": "string" }, "x-item-schema": row }),
             Format::Csv => json!({ "schema": { "type": "string" } }),
             // Bytes: a schema would describe JSON.
