@@ -5,7 +5,7 @@ use pipeline::format::Format;
 use serde_json::{Map, Value, json};
 
 use super::conditions;
-use super::parameters::{grouping, quoted};
+use super::parameters::{quoted, telling};
 use super::types::{self, Values};
 
 /// The tree of conditions on columns of whatever name.
@@ -103,7 +103,7 @@ fn examples(dataset: &Dataset) -> Value {
     let mut examples = json!({
         "rows": { "summary": "Some rows", "value": { "select": names, "where": condition, "limit": 10 } },
     });
-    if let Some(key) = grouping(dataset).next().map(|field| quoted(field.name())) {
+    if let Some(key) = telling(dataset).first() {
         examples["groups"] = json!({
             "summary": "How many rows each group has",
             "value": { "select": [key, "how_many:count()"], "having": "how_many.gte.1", "order": ["how_many.desc"], "limit": 10 },

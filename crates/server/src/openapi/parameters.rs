@@ -6,7 +6,8 @@ use pipeline::format::Format;
 use pipeline::query::{aggregates_of, operators_of};
 use serde_json::{Value, json};
 
-use super::{pattern, types};
+use super::pattern;
+use super::types::{self, Values};
 
 /// Parameters that mean something else; a column of such a name is filtered through `and=(...)`.
 const OF_ROWS: [&str; 14] = [
@@ -116,6 +117,13 @@ pub(super) fn grouping(dataset: &Dataset) -> impl Iterator<Item = &Field> {
     fields.filter(|field| aggregates_of(field.data_type()).contains(&"count_distinct"))
 }
 
+/// The columns of which groups and facets tell most: few values, many rows of each.
+pub(super) fn telling(dataset: &Dataset) -> Vec<String> {
+    let few = |field: &&Field| matches!(types::values(field.data_type()), Values::Text | Values::Truth);
+    let (few, many): (Vec<&Field>, Vec<&Field>) = grouping(dataset).partition(few);
+    few.into_iter().chain(many).map(|field| quoted(field.name())).collect()
+}
+
 /// The columns that no parameter of the rows is named after, as it means something else.
 pub(super) fn hidden(dataset: &Dataset) -> impl Iterator<Item = &str> {
     dataset.schema.fields().iter().map(|field| field.name().as_str()).filter(|name| OF_ROWS.contains(name))
@@ -150,8 +158,8 @@ fn shaped_by(dataset: &Dataset) -> Vec<Value> {
     let mut examples = json!({
         "columns": { "summary": "Some columns", "value": names.iter().take(3).cloned().collect::<Vec<_>>().join(",") },
     });
-    if let Some(key) = grouping(dataset).next().map(|field| quoted(field.name())) {
-        examples["columns"]["value"] = json!(with_first(&key, &names));
+    if let Some(key) = telling(dataset).first() {
+        examples["columns"]["value"] = json!(with_first(key, &names));
         examples["groups"] =
             json!({ "summary": "How many rows each group has", "value": format!("{key},how_many:count()") });
         order["example"] = json!(format!("{key}.desc"));
@@ -187,7 +195,7 @@ fn trees(dataset: Option<&Dataset>) -> Vec<Value> {
 /// The columns of facets, as a list of names.
 fn columns(dataset: &Dataset) -> Value {
     let names: Vec<String> = grouping(dataset).map(|field| quoted(field.name())).collect();
-    let example: Vec<&String> = names.iter().take(2).collect();
+    let example: Vec<String> = telling(dataset).into_iter().take(2).collect();
     json!({
         "name": COLUMNS,
         "in": "query",
