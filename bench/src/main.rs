@@ -6,6 +6,7 @@
 
 mod constant;
 mod contender;
+mod encode;
 mod http;
 mod idle;
 mod nginx;
@@ -26,6 +27,7 @@ benchmarks:
   http       cached hits, 304s and uncached small queries against a handler of constant bytes and
              nginx (needs wrk); then idle
   pipeline   queries on 1 and 10 million rows in memory beside Polars and DuckDB
+  encode     results as JSON, NDJSON and CSV beside Arrow's writers
   plugins    scans through a worker process: 1 GB of numbers, of strings; nine rows
   idle       memory of a server that does nothing
   memory     the memory cache beside quick_cache, moka and `cached`:
@@ -39,10 +41,12 @@ fn main() -> ExitCode {
     let outcome = match args.first().map(String::as_str) {
         Some("http") => http::run().and_then(|()| idle::run()),
         Some("pipeline") => pipeline::run(&args[1..]),
+        Some("encode") => encode::run(),
         Some("plugins") => plugins::run(),
         Some("idle") => idle::run(),
         Some("all") => http::run()
             .and_then(|()| pipeline::run(&args[1..]))
+            .and_then(|()| encode::run())
             .and_then(|()| plugins::run())
             .and_then(|()| idle::run()),
         // Runs in a process of its own, so that peer and server are alike.
