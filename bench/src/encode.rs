@@ -2,7 +2,6 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Context;
 use arrow::array::{
@@ -15,6 +14,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, IntervalUnit, Schema};
 use arrow::json::WriterBuilder;
 use arrow::json::writer::{JsonArray, JsonFormat, LineDelimited};
 use pipeline::format::Format;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::report::{Goal, line, median, median_ratio, ratio};
 
@@ -144,11 +144,12 @@ fn compare(what: &str, batch: &RecordBatch, format: Format, goal: Option<f64>) -
     Ok(())
 }
 
-/// Megabytes a second of what `write` makes.
+/// Megabytes of what `write` makes for each second of its thread: what else runs on the machine does not count.
 fn speed(write: impl Fn() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<f64> {
-    let start = Instant::now();
+    let start = clock_gettime(ClockId::ThreadCPUTime);
     let bytes = black_box(write()?);
-    Ok(bytes.len() as f64 / 1e6 / start.elapsed().as_secs_f64())
+    let spent = clock_gettime(ClockId::ThreadCPUTime) - start;
+    Ok(bytes.len() as f64 / 1e6 / (spent.tv_sec as f64 + spent.tv_nsec as f64 / 1e9))
 }
 
 fn by_arrow(batch: &RecordBatch, format: Format) -> anyhow::Result<Vec<u8>> {

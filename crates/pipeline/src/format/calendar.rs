@@ -2,6 +2,8 @@
 //!
 //! A fraction of a second has 0, 3, 6 or 9 digits, as few as say it. Only years of four digits are written here.
 
+use super::piece::push_start;
+
 pub(super) const DAY_SECONDS: i64 = 86_400;
 
 /// A short text: `2024-02-29T12:34:56.123456789+02:00` is the longest.
@@ -30,6 +32,12 @@ impl Stamp {
         stamp.push_time(value / units);
         stamp.push_fraction(value % units, units);
         stamp
+    }
+
+    /// Appends the text.
+    #[inline]
+    pub(super) fn push_to(&self, out: &mut Vec<u8>) {
+        push_start(&self.bytes, self.len, out);
     }
 
     #[inline]
@@ -112,7 +120,7 @@ impl Clock {
 
     /// A moment, given in units since 1970; none if its year has not four digits.
     #[inline]
-    pub(super) fn stamp(&mut self, value: i64) -> Option<&[u8]> {
+    pub(super) fn stamp(&mut self, value: i64) -> Option<&Stamp> {
         let (seconds, fraction) = match self.units {
             1 => (value, 0),
             units => (value.div_euclid(units), value.rem_euclid(units)),
@@ -128,7 +136,7 @@ impl Clock {
         self.stamp.push_time(second);
         self.stamp.push_fraction(fraction, self.units);
         self.stamp.push(&self.zone);
-        Some(self.stamp.as_bytes())
+        Some(&self.stamp)
     }
 }
 

@@ -41,8 +41,8 @@ pub(super) trait Dialect: 'static {
     fn decimal(digits: &[u8], out: &mut Vec<u8>);
     /// A text.
     fn text(value: &str, out: &mut Vec<u8>);
-    /// A text of digits and signs that are special nowhere: a date.
-    fn plain(value: &[u8], out: &mut Vec<u8>);
+    /// A date or a time.
+    fn time(value: &Stamp, out: &mut Vec<u8>);
     /// Bytes.
     fn bytes(value: &[u8], out: &mut Vec<u8>);
     /// A value in Arrow's own words.
@@ -172,7 +172,7 @@ fn times<D: Dialect>(column: &dyn Array) -> Result<Cell<'_>, ArrowError> {
             let days = column.as_primitive::<Date32Type>();
             known::<D>(column, move |row, out| match Stamp::of_date(days.value(row).into()) {
                 Some(stamp) => {
-                    D::plain(stamp.as_bytes(), out);
+                    D::time(&stamp, out);
                     Ok(())
                 }
                 None => D::displayed(&formatter, row, out),
@@ -215,7 +215,7 @@ fn stamps<'a, D: Dialect, T: ArrowPrimitiveType<Native = i64>>(
     };
     known::<D>(column, move |row, out| match clock.stamp(values.value(row)) {
         Some(stamp) => {
-            D::plain(stamp, out);
+            D::time(stamp, out);
             Ok(())
         }
         None => D::displayed(&formatter, row, out),
@@ -233,7 +233,7 @@ fn clock_times<'a, D: Dialect, T: ArrowPrimitiveType<Native: Into<i64>>>(
         if !(0..DAY_SECONDS * units).contains(&value) {
             return D::displayed(&formatter, row, out);
         }
-        D::plain(Stamp::of_time(value, units).as_bytes(), out);
+        D::time(&Stamp::of_time(value, units), out);
         Ok(())
     })
 }

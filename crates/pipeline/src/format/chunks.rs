@@ -56,17 +56,19 @@ impl Chunks {
         Ok(Self { format, source, rows: FIRST_ROWS, ready: Vec::new(), given: 0 })
     }
 
-    /// Makes the next bytes: of about one chunk, unless a format cannot give less at once.
-    fn make(&mut self) -> Result<Vec<u8>, EncodeError> {
+    /// Appends the next bytes: of about one chunk, unless a format cannot give less at once. False when there are none.
+    pub(super) fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, EncodeError> {
         let failed = |error| self.format.unsupported(error);
-        let mut out = Vec::new();
-        let Source::Rows { writer, batches, row } = &mut self.source else {
-            if let Source::Columns(columns) = &mut self.source
-                && !columns.write(*SLICE_ROWS.end(), CHUNK_BYTES, &mut out).map_err(failed)?
-            {
-                self.source = Source::Ended;
+        let limit = out.len() + CHUNK_BYTES;
+        let (writer, batches, row) = match &mut self.source {
+            Source::Rows { writer, batches, row } => (writer, batches, row),
+            Source::Columns(columns) => {
+                if !columns.write(*SLICE_ROWS.end(), limit, out).map_err(failed)? {
+                    self.source = Source::Ended;
+                }
+                return Ok(true);
             }
-            return Ok(out);
+            Source::Ended => return Ok(false),
         };
         while let Some(batch) = batches.front() {
             if *row == 0
@@ -76,7 +78,7 @@ impl Chunks {
             }
             let slice = batch.slice(*row, self.rows.min(batch.num_rows() - *row));
             let before = out.len();
-            let written = writer.push(&slice, CHUNK_BYTES, &mut out).map_err(failed)?;
+            let written = writer.push(&slice, limit, out).map_err(failed)?;
             *row += written;
             if *row == batch.num_rows() {
                 batches.pop_front();
@@ -87,14 +89,14 @@ impl Chunks {
                 let bytes = (out.len() - before).max(1);
                 self.rows = (written * CHUNK_BYTES / bytes + 1).clamp(*SLICE_ROWS.start(), *SLICE_ROWS.end());
             }
-            if out.len() >= CHUNK_BYTES {
-                return Ok(out);
+            if out.len() >= limit {
+                return Ok(true);
             }
         }
         if let Source::Rows { writer, .. } = std::mem::replace(&mut self.source, Source::Ended) {
-            writer.finish(&mut out).map_err(failed)?;
+            writer.finish(out).map_err(failed)?;
         }
-        Ok(out)
+        Ok(true)
     }
 }
 
@@ -113,12 +115,11 @@ impl Iterator for Chunks {
     fn next(&mut self) -> Option<Self::Item> {
         if self.given == self.ready.len() {
             (self.ready, self.given) = (Vec::new(), 0);
-            if matches!(self.source, Source::Ended) {
-                return None;
-            }
-            match self.make() {
-                Ok(bytes) if bytes.len() <= 2 * CHUNK_BYTES => return Some(Ok(bytes)),
-                Ok(bytes) => self.ready = bytes,
+            let mut bytes = Vec::new();
+            match self.fill(&mut bytes) {
+                Ok(false) => return None,
+                Ok(true) if bytes.len() <= 2 * CHUNK_BYTES => return Some(Ok(bytes)),
+                Ok(true) => self.ready = bytes,
                 Err(error) => {
                     self.source = Source::Ended;
                     return Some(Err(error));

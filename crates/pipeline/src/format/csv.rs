@@ -9,6 +9,7 @@ use arrow::datatypes::FieldRef;
 use arrow::error::ArrowError;
 use arrow::util::display::ArrayFormatter;
 
+use super::calendar::Stamp;
 use super::cell::{Cell, DISPLAY, Dialect, Whole, Written};
 use super::json::{Json, push_hex};
 use super::number::{push_integer, push_ryu};
@@ -56,8 +57,8 @@ impl<const SAFE: bool> Dialect for Csv<SAFE> {
     }
 
     #[inline]
-    fn plain(value: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(value);
+    fn time(value: &Stamp, out: &mut Vec<u8>) {
+        value.push_to(out);
     }
 
     #[inline]

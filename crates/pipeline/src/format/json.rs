@@ -9,8 +9,10 @@ use arrow::error::ArrowError;
 use arrow::json::writer::{EncoderOptions, make_encoder};
 use arrow::util::display::ArrayFormatter;
 
+use super::calendar::Stamp;
 use super::cell::{Cell, Dialect, Whole, Written};
 use super::number::{push_float, push_integer};
+use super::piece::push_start;
 use super::scan;
 
 /// Values in JSON.
@@ -24,7 +26,8 @@ impl Dialect for Json {
 
     #[inline]
     fn boolean(value: bool, out: &mut Vec<u8>) {
-        out.extend_from_slice(if value { b"true" } else { b"false" });
+        const TEXTS: [[u8; 8]; 2] = [*b"false   ", *b"true    "];
+        push_start(&TEXTS[usize::from(value)], 5 - usize::from(value), out);
     }
 
     #[inline]
@@ -53,9 +56,9 @@ impl Dialect for Json {
     }
 
     #[inline]
-    fn plain(value: &[u8], out: &mut Vec<u8>) {
+    fn time(value: &Stamp, out: &mut Vec<u8>) {
         out.push(b'"');
-        out.extend_from_slice(value);
+        value.push_to(out);
         out.push(b'"');
     }
 

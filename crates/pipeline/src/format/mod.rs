@@ -13,7 +13,7 @@
 //!   -> rows, columns    what stands around the cells
 //!        -> cell        a closure for each column, by its type
 //!             -> json, csv, msgpack    how a value is written
-//!                  -> number, calendar, scan
+//!                  -> number, calendar, scan, piece
 //!   -> Arrow's writers of IPC and Parquet
 //! ```
 //!
@@ -30,6 +30,7 @@ mod encoder;
 mod json;
 mod msgpack;
 mod number;
+mod piece;
 mod rows;
 mod scan;
 
@@ -138,16 +139,11 @@ impl Format {
     /// # Errors
     /// A column's type cannot be written in the format, or there is too much to write.
     pub fn encode(self, schema: &SchemaRef, batches: &[RecordBatch], max_bytes: usize) -> Result<Vec<u8>, EncodeError> {
+        let mut chunks = Chunks::new(self, schema, batches.to_vec())?;
         let mut bytes = Vec::new();
-        for chunk in Chunks::new(self, schema, batches.to_vec())? {
-            let chunk = chunk?;
-            if chunk.len() > max_bytes - bytes.len() {
+        while chunks.fill(&mut bytes)? {
+            if bytes.len() > max_bytes {
                 return Err(EncodeError::TooLarge { max_bytes });
-            }
-            if bytes.is_empty() {
-                bytes = chunk;
-            } else {
-                bytes.extend_from_slice(&chunk);
             }
         }
         Ok(bytes)

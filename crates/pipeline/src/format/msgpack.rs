@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, FieldRef, Float16Type};
 use arrow::error::ArrowError;
 use arrow::util::display::ArrayFormatter;
 
+use super::calendar::Stamp;
 use super::cell::{Cell, DISPLAY, Dialect, Whole, Written, cells};
 
 /// Values in MessagePack.
@@ -53,8 +54,8 @@ impl Dialect for MessagePack {
     }
 
     #[inline]
-    fn plain(value: &[u8], out: &mut Vec<u8>) {
-        push_str(value, out);
+    fn time(value: &Stamp, out: &mut Vec<u8>) {
+        push_str(value.as_bytes(), out);
     }
 
     #[inline]

@@ -18,6 +18,8 @@ pub(super) trait Float: zmij::Float + Copy {
     const CSV_FIXED: RangeInclusive<i32>;
     /// Whether it is neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Its distance from zero.
+    fn magnitude(self) -> f64;
     /// Whether all ways of writing agree on it, and have no exponent.
     fn is_usual(self) -> bool;
 }
@@ -30,6 +32,11 @@ macro_rules! float {
             #[inline]
             fn is_finite(self) -> bool {
                 <$type>::is_finite(self)
+            }
+
+            #[inline]
+            fn magnitude(self) -> f64 {
+                self.abs().into()
             }
 
             #[inline]
@@ -49,8 +56,11 @@ pub(super) fn push_float<F: Float>(value: F, out: &mut Vec<u8>) {
     if value.is_usual() {
         out.extend_from_slice(buffer.format_finite(value).as_bytes());
     } else if value.is_finite() {
-        let parts = Parts::of(buffer.format_finite(value));
-        parts.push_scientific(b".0", out);
+        let text = buffer.format_finite(value);
+        match exponent_of(text) {
+            Some(at) => push_written(&text[..at], b".0", &text[at..], out),
+            None => Parts::of(text).push_scientific(b".0", out),
+        }
     } else {
         out.extend_from_slice(b"null");
     }
@@ -65,23 +75,47 @@ pub(super) fn push_ryu<F: Float>(value: F, out: &mut Vec<u8>) {
     if value.is_usual() || !value.is_finite() {
         return out.extend_from_slice(text.as_bytes());
     }
-    let parts = Parts::of(text);
-    if F::CSV_FIXED.contains(&parts.exponent) {
-        parts.push_fixed(out);
-    } else {
-        parts.push_scientific(b"", out);
+    match exponent_of(text) {
+        Some(at) if !(1e-7..1e16).contains(&value.magnitude()) => push_written(&text[..at], b"", &text[at..], out),
+        _ => {
+            let parts = Parts::of(text);
+            if F::CSV_FIXED.contains(&parts.exponent) {
+                parts.push_fixed(out);
+            } else {
+                parts.push_scientific(b"", out);
+            }
+        }
     }
+}
+
+/// Where the exponent of a float begins: no number has one of more than four characters.
+#[inline]
+fn exponent_of(text: &str) -> Option<usize> {
+    let tail = text.len().saturating_sub(5);
+    text.as_bytes()[tail..].iter().position(|byte| *byte == b'e').map(|at| tail + at)
+}
+
+/// Appends a number that is written with an exponent: `bare` is for a mantissa of one digit, a plus is left out.
+#[inline]
+fn push_written(mantissa: &str, bare: &[u8], exponent: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(mantissa.as_bytes());
+    if mantissa.len() <= 2 {
+        out.extend_from_slice(bare);
+    }
+    let exponent = exponent.as_bytes();
+    out.push(b'e');
+    out.extend_from_slice(exponent.strip_prefix(b"e+").unwrap_or(&exponent[1..]));
 }
 
 /// A float in pieces: `-1.25e-7` is a minus, the digits `125` and the exponent -7.
 struct Parts {
     sign: &'static [u8],
-    digits: Vec<u8>,
+    digits: [u8; 40],
+    len: usize,
     exponent: i32,
 }
 
 impl Parts {
-    #[cold]
     fn of(text: &str) -> Self {
         let (sign, text): (&[u8], &str) = match text.strip_prefix('-') {
             Some(text) => (b"-", text),
@@ -90,19 +124,25 @@ impl Parts {
         let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let exponent: i32 = exponent.parse().unwrap_or_default();
-        let mut digits = [whole.as_bytes(), fraction.as_bytes()].concat();
-        let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
-        digits.drain(..zeros);
-        let end = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
-        digits.truncate(end);
+        let mut all = Self { sign, digits: [b'0'; 40], len: 0, exponent: 0 };
+        let zeros = whole.bytes().chain(fraction.bytes()).take_while(|digit| *digit == b'0').count();
+        for (to, digit) in all.digits.iter_mut().zip(whole.bytes().chain(fraction.bytes()).skip(zeros)) {
+            *to = digit;
+        }
+        all.len = all.digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
         // No float has a thousand digits.
-        Self { sign, digits, exponent: exponent + whole.len() as i32 - 1 - zeros as i32 }
+        all.exponent = exponent + whole.len() as i32 - 1 - zeros as i32;
+        all
+    }
+
+    fn digits(&self) -> &[u8] {
+        &self.digits[..self.len]
     }
 
     /// Appends one digit, a point with the others, or `bare` if there are none, and the exponent.
     fn push_scientific(&self, bare: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(self.sign);
-        match self.digits.split_first() {
+        match self.digits().split_first() {
             Some((first, [])) => {
                 out.push(*first);
                 out.extend_from_slice(bare);
@@ -120,13 +160,13 @@ impl Parts {
     /// Appends all digits that stand for something, with at least one behind the point.
     fn push_fixed(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.sign);
-        let last = i32::try_from(self.digits.len()).map_or(0, |len| len - 1);
+        let last = self.len as i32 - 1;
         let lowest = (self.exponent - last).min(-1);
         for place in (lowest..=self.exponent.max(0)).rev() {
             if place == -1 {
                 out.push(b'.');
             }
-            let digit = usize::try_from(self.exponent - place).ok().and_then(|at| self.digits.get(at));
+            let digit = usize::try_from(self.exponent - place).ok().and_then(|at| self.digits().get(at));
             out.push(digit.copied().unwrap_or(b'0'));
         }
     }

@@ -1,13 +1,14 @@
 //! Row after row: what stands before, between and behind the cells, in every format that writes rows.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 use super::cell::{Dialect, cells};
 use super::csv::Csv;
 use super::json::{Json, push_string};
 use super::msgpack::{self, MessagePack};
+use super::piece::Piece;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Values {
@@ -22,43 +23,63 @@ pub(super) struct Rows {
     values: Values,
     /// Before everything; taken when it is written.
     open: Option<Vec<u8>>,
-    /// Before each row but the first.
-    between: &'static [u8],
+    /// Before the first row, and from a row to the next one, each with what stands before the first cell.
+    first: Piece,
+    next: Piece,
     has_row: bool,
-    /// Before each cell of a row: its name, escaped, and whatever is around it.
-    before: Vec<Vec<u8>>,
+    /// Before each cell but the first of a row: its name, escaped, and whatever is around it.
+    before: Vec<Piece>,
+    columns: usize,
     /// What a row is whose cells have written nothing.
     empty: &'static [u8],
-    /// Behind each row.
+    /// Behind the last row, and behind everything.
     end: &'static [u8],
-    /// Behind everything.
+    close: &'static [u8],
+}
+
+/// What is around the rows of a format.
+struct Around {
+    open: Vec<u8>,
+    between: &'static [u8],
+    start: Vec<u8>,
+    empty: &'static [u8],
+    end: &'static [u8],
     close: &'static [u8],
 }
 
 impl Rows {
+    /// Rows of cells that have a name, or nothing, and what separates them from others before them.
+    fn new(values: Values, around: Around, names: impl Iterator<Item = Vec<u8>>) -> Self {
+        let Around { open, between, start, empty, end, close } = around;
+        let mut names = names.collect::<Vec<_>>().into_iter();
+        let columns = names.len();
+        let first = [start, names.next().unwrap_or_default()].concat();
+        Self {
+            values,
+            open: Some(open),
+            next: Piece::new([end, between, &first].concat()),
+            first: Piece::new(first),
+            has_row: false,
+            before: names.map(Piece::new).collect(),
+            columns,
+            empty,
+            end,
+            close,
+        }
+    }
+
     /// One JSON array of objects.
     pub(super) fn json(schema: &SchemaRef) -> Self {
-        Self { open: Some(b"[".to_vec()), between: b",", end: b"}", close: b"]", ..Self::ndjson(schema) }
+        let (open, start) = (b"[".to_vec(), b"{".to_vec());
+        let around = Around { open, between: b",", start, empty: b"", end: b"}", close: b"]" };
+        Self::new(Values::Json, around, json_names(schema))
     }
 
     /// A JSON object a line.
     pub(super) fn ndjson(schema: &SchemaRef) -> Self {
-        let before = |(at, field): (usize, &FieldRef)| {
-            let mut before = vec![if at == 0 { b'{' } else { b',' }];
-            push_string(field.name(), &mut before);
-            before.push(b':');
-            before
-        };
-        Self {
-            values: Values::Json,
-            open: None,
-            between: b"",
-            has_row: false,
-            before: schema.fields().iter().enumerate().map(before).collect(),
-            empty: b"{",
-            end: b"}\n",
-            close: b"",
-        }
+        let around =
+            Around { open: Vec::new(), between: b"", start: b"{".to_vec(), empty: b"", end: b"}\n", close: b"" };
+        Self::new(Values::Json, around, json_names(schema))
     }
 
     /// Lines of comma-separated values; texts are no formulas.
@@ -74,19 +95,18 @@ impl Rows {
     fn csv_of<const SAFE: bool>(schema: &SchemaRef, values: Values) -> Self {
         // A line without a byte would be none.
         let (empty, end): (&[u8], &[u8]) = (b"\"\"", b"\n");
-        let mut header = Vec::new();
-        let mut before = Vec::new();
-        for field in schema.fields() {
-            let comma = if before.is_empty() { Vec::new() } else { vec![b','] };
-            header.extend_from_slice(&comma);
-            Csv::<SAFE>::text(field.name(), &mut header);
-            before.push(comma);
+        let comma = |at: usize| if at == 0 { Vec::new() } else { b",".to_vec() };
+        let mut open = Vec::new();
+        for (at, field) in schema.fields().iter().enumerate() {
+            open.extend(comma(at));
+            Csv::<SAFE>::text(field.name(), &mut open);
         }
-        if header.is_empty() {
-            header.extend_from_slice(empty);
+        if open.is_empty() {
+            open.extend_from_slice(empty);
         }
-        header.extend_from_slice(end);
-        Self { values, open: Some(header), between: b"", has_row: false, before, empty, end, close: b"" }
+        open.extend_from_slice(end);
+        let around = Around { open, between: b"", start: Vec::new(), empty, end, close: b"" };
+        Self::new(values, around, (0..schema.fields().len()).map(comma))
     }
 
     /// A MessagePack array of maps, which says in its beginning how many there will be.
@@ -94,26 +114,11 @@ impl Rows {
         if u32::try_from(rows).is_err() {
             return Err(ArrowError::InvalidArgumentError(format!("an array of {rows} rows is too long")));
         }
-        let mut open = Vec::new();
+        let (mut open, mut start) = (Vec::new(), Vec::new());
         msgpack::push_array_length(rows, &mut open);
-        let before = |(at, field): (usize, &FieldRef)| {
-            let mut before = Vec::new();
-            if at == 0 {
-                msgpack::push_map_length(schema.fields().len(), &mut before);
-            }
-            before.extend_from_slice(&msgpack::name(field));
-            before
-        };
-        Ok(Self {
-            values: Values::MessagePack,
-            open: Some(open),
-            between: b"",
-            has_row: false,
-            before: schema.fields().iter().enumerate().map(before).collect(),
-            empty: &[0x80],
-            end: b"",
-            close: b"",
-        })
+        msgpack::push_map_length(schema.fields().len(), &mut start);
+        let around = Around { open, between: b"", start, empty: b"", end: b"", close: b"" };
+        Ok(Self::new(Values::MessagePack, around, schema.fields().iter().map(msgpack::name)))
     }
 
     /// Writes rows until there are none or `out` is of `limit` bytes; gives how many it has written.
@@ -121,8 +126,8 @@ impl Rows {
         if let Some(open) = self.open.take() {
             out.extend_from_slice(&open);
         }
-        if batch.num_columns() != self.before.len() {
-            let (are, should) = (batch.num_columns(), self.before.len());
+        if batch.num_columns() != self.columns {
+            let (are, should) = (batch.num_columns(), self.columns);
             return Err(ArrowError::SchemaError(format!("a batch has {are} columns instead of {should}")));
         }
         match self.values {
@@ -139,25 +144,32 @@ impl Rows {
         limit: usize,
         out: &mut Vec<u8>,
     ) -> Result<usize, ArrowError> {
-        let schema = batch.schema_ref();
-        let mut columns = Vec::with_capacity(self.before.len());
-        for ((column, field), before) in batch.columns().iter().zip(schema.fields()).zip(&self.before) {
-            columns.push((before.as_slice(), cells::<D>(column.as_ref(), field)?));
+        let fields = batch.schema_ref().fields();
+        let mut columns = Vec::with_capacity(self.columns);
+        for (column, field) in batch.columns().iter().zip(fields) {
+            columns.push(cells::<D>(column.as_ref(), field)?);
         }
+        let mut columns = columns.into_iter();
+        let mut first = columns.next();
+        let mut others: Vec<_> = self.before.iter().zip(columns).collect();
         for row in 0..batch.num_rows() {
             if self.has_row {
-                out.extend_from_slice(self.between);
+                self.next.push(out);
+            } else {
+                self.first.push(out);
+                self.has_row = true;
             }
-            self.has_row = true;
             let start = out.len();
-            for (before, cell) in &mut columns {
-                out.extend_from_slice(before);
+            if let Some(cell) = &mut first {
+                cell(row, out).map_err(|error| *error)?;
+            }
+            for (before, cell) in &mut others {
+                before.push(out);
                 cell(row, out).map_err(|error| *error)?;
             }
             if out.len() == start {
                 out.extend_from_slice(self.empty);
             }
-            out.extend_from_slice(self.end);
             if out.len() >= limit {
                 return Ok(row + 1);
             }
@@ -169,6 +181,18 @@ impl Rows {
         if let Some(open) = self.open.take() {
             out.extend_from_slice(&open);
         }
+        if self.has_row {
+            out.extend_from_slice(self.end);
+        }
         out.extend_from_slice(self.close);
     }
+}
+
+fn json_names(schema: &SchemaRef) -> impl Iterator<Item = Vec<u8>> {
+    schema.fields().iter().enumerate().map(|(at, field)| {
+        let mut name = if at == 0 { Vec::new() } else { b",".to_vec() };
+        push_string(field.name(), &mut name);
+        name.push(b':');
+        name
+    })
 }
