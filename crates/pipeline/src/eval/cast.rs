@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Float64Type};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -13,7 +13,8 @@ use super::EvalError;
 /// The longest value that an error shows, in characters.
 const SHOWN_CHARS: usize = 100;
 
-/// The column as another type. Fractions are rounded to whole numbers, half to even, as PostgreSQL does with floats.
+/// The column as another type. Fractions are rounded to whole numbers, half to even, as PostgreSQL does with floats; times
+/// lose what is finer than the type holds.
 ///
 /// # Errors
 /// [`EvalError::BadCast`] with the first value that has no place in the type; a kernel that fails.
@@ -21,18 +22,11 @@ pub(super) fn cast_column(column: &ArrayRef, to: &DataType, name: &str) -> Resul
     if column.data_type() == to {
         return Ok(column.clone());
     }
-    let column = &rounded(column, to)?;
-    let options = |safe| CastOptions { safe, format_options: FormatOptions::default() };
-    match cast_with_options(column, to, &options(false)) {
-        Ok(cast) => Ok(cast),
-        Err(error) => {
-            // A dictionary may hold values that no row has; only a value that a row loses is an error.
-            let Ok(cast) = cast_with_options(column, to, &options(true)) else { return Err(error.into()) };
-            match misfit(column, &cast) {
-                Some(at) => Err(bad_cast(column, at, to, name)?),
-                None => Ok(cast),
-            }
-        }
+    let lenient = CastOptions { safe: true, format_options: FormatOptions::default() };
+    let made = cast_with_options(&floored(&rounded(column, to)?, to)?, to, &lenient)?;
+    match misfit(column, &made).or_else(|| became_infinite(column, &made)) {
+        Some(at) => Err(bad_cast(column, at, to, name)?),
+        None => Ok(made),
     }
 }
 
@@ -55,9 +49,51 @@ fn rounded(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     }
 }
 
+/// Points in time in the units of the type that they are cast to. Arrow cuts towards 1970.
+fn floored(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let (DataType::Timestamp(from, zone), DataType::Timestamp(unit, _)) = (column.data_type(), to) else {
+        return Ok(column.clone());
+    };
+    let a_second = |unit: &TimeUnit| match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000_i64,
+    };
+    let factor = a_second(from) / a_second(unit);
+    if factor <= 1 {
+        return Ok(column.clone());
+    }
+    let units = cast(column, &DataType::Int64)?;
+    let floored: Int64Array = units.as_primitive::<Int64Type>().unary(|at| at.div_euclid(factor));
+    cast(&floored, &DataType::Timestamp(*unit, zone.clone()))
+}
+
+/// The first row whose value became infinite in a cast, and was not.
+fn became_infinite(column: &ArrayRef, made: &ArrayRef) -> Option<usize> {
+    let infinite = |at: usize| match made.data_type() {
+        DataType::Float32 => made.as_primitive::<Float32Type>().value(at).is_infinite(),
+        DataType::Float64 => made.as_primitive::<Float64Type>().value(at).is_infinite(),
+        _ => false,
+    };
+    if !made.data_type().is_floating() {
+        return None;
+    }
+    let format = FormatOptions::default();
+    // The word for it has an i, and no number has.
+    let was_finite = |at: usize| match ArrayFormatter::try_new(column, &format) {
+        Ok(text) => !text.value(at).to_string().contains(['i', 'I']),
+        Err(_) => true,
+    };
+    (0..made.len()).filter(|at| made.is_valid(*at) && infinite(*at)).find(|at| was_finite(*at))
+}
+
 /// The first row whose value became null in a cast that leaves errors out.
 fn misfit(column: &ArrayRef, cast: &ArrayRef) -> Option<usize> {
     let (before, after) = (column.logical_nulls(), cast.logical_nulls()?);
+    if before.as_ref().map_or(0, |nulls| nulls.null_count()) == after.null_count() {
+        return None;
+    }
     let was_value = |at: &usize| before.as_ref().is_none_or(|nulls| nulls.is_valid(*at));
     (0..column.len()).filter(was_value).find(|at| after.is_null(*at))
 }
@@ -98,7 +134,9 @@ fn in_words(data_type: &DataType) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array, StringArray};
+    use arrow::array::{
+        Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array, StringArray, TimestampNanosecondArray,
+    };
     use arrow::datatypes::Int8Type;
 
     use super::*;
@@ -125,6 +163,8 @@ mod tests {
         let price = Decimal128Array::from(vec![150, 249]).with_precision_and_scale(10, 2).unwrap();
         check(price, DataType::Int64, &[Some("2"), Some("2")]);
         check(StringArray::from(vec!["2024-01-31"]), DataType::Date32, &[Some("2024-01-31")]);
+        let before_1970 = TimestampNanosecondArray::from(vec![-1]);
+        check(before_1970, DataType::Timestamp(TimeUnit::Second, None), &[Some("1969-12-31T23:59:59")]);
     }
 
     #[test]
@@ -139,6 +179,9 @@ mod tests {
             DataType::Int64,
             "'NaN' of column 'c' cannot be cast to int8",
         );
+        check_bad(Float64Array::from(vec![1e300]), DataType::Float32, "'1e300' of column 'c' cannot be cast to float4");
+        check_bad(StringArray::from(vec!["inf", "1e400"]), DataType::Float64, "'1e400' of column 'c' cannot be cast to float8");
+        check_bad(Float64Array::from(vec![3e10]), DataType::Int32, "'30000000000.0' of column 'c' cannot be cast to int4");
         check_bad(Int64Array::from(vec![300]), DataType::Int8, "'300' of column 'c' cannot be cast to int2");
     }
 

@@ -229,8 +229,16 @@ pub fn count_zoned(query: &BoundQuery, input: Input<'_>, zones: Option<&Zones>, 
     let Some(group) = query.group() else {
         return rows::count(query, &Sifted::new(query, input.batches, zones, run)?, run);
     };
-    let (groups, _) = groups(&query.whole(), group, input, zones, run)?;
-    let second = query.second_stage().whole();
+    // What is made of a group does not count, unless groups are left out for it.
+    let bare = BoundGroup::new(group.keys().to_vec(), Vec::new(), query.schema());
+    let (whole, group) = match query.having() {
+        None if !group.keys().is_empty() => {
+            (BoundQuery { group: Some(bare.clone()), output: None, order: Vec::new(), ..query.whole() }, &bare)
+        }
+        _ => (query.whole(), group),
+    };
+    let (groups, _) = groups(&whole, group, input, zones, run)?;
+    let second = whole.second_stage();
     rows::count(&second, &Sifted::new(&second, &groups, None, run)?, run)
 }
 

@@ -13,7 +13,7 @@ use arrow::array::{
     PrimitiveArray, UInt64Array,
 };
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, Schema, UInt64Type};
 
 use super::distinct::Distinct;
@@ -30,11 +30,21 @@ pub(super) struct States {
     groups: usize,
 }
 
+/// The error of a sum, with the sum's name.
+fn named(error: EvalError, name: &str) -> EvalError {
+    match error {
+        EvalError::SumOverflow { .. } => EvalError::SumOverflow { column: name.to_owned() },
+        other => other,
+    }
+}
+
 /// What is kept for the groups, and of which column.
 #[derive(Debug)]
 struct State {
     needs: Needs,
     kept: Kept,
+    /// Of the first aggregate that is made of it.
+    name: Arc<str>,
 }
 
 /// What an aggregate needs to know.
@@ -70,9 +80,9 @@ enum Kept {
         counts: Vec<u64>,
         scale: i8,
     },
-    Extremes(Extremes),
+    Extremes(Box<Extremes>),
     Medians(Vec<Vec<f64>>, usize),
-    Distinct(Distinct),
+    Distinct(Box<Distinct>),
 }
 
 impl States {
@@ -85,7 +95,7 @@ impl States {
                 let needs = Needs::of(aggregate);
                 states.iter().position(|state| state.needs == needs).unwrap_or_else(|| {
                     let kept = Kept::new(&needs, schema, has_keys);
-                    states.push(State { needs, kept });
+                    states.push(State { needs, kept, name: aggregate.name.clone() });
                     states.len() - 1
                 })
             })
@@ -114,7 +124,7 @@ impl States {
                 Some((at, to)) => Some(column(*at, to.as_ref())?),
                 None => None,
             };
-            state.kept.update(numbers, groups, values.as_ref())?;
+            state.kept.update(numbers, groups, values.as_ref()).map_err(|error| named(error, &state.name))?;
         }
         Ok(())
     }
@@ -123,7 +133,7 @@ impl States {
     pub(super) fn join(&mut self, later: Self, numbers: &[u32], groups: usize) -> Result<(), EvalError> {
         self.grow(groups);
         for (mine, theirs) in self.states.iter_mut().zip(later.states) {
-            mine.kept.join(theirs.kept, numbers)?;
+            mine.kept.join(theirs.kept, numbers).map_err(|error| named(error, &mine.name))?;
         }
         Ok(())
     }
@@ -132,7 +142,7 @@ impl States {
     pub(super) fn finish(mut self, aggregates: &[BoundAggregate], groups: usize) -> Result<Vec<ArrayRef>, EvalError> {
         self.grow(groups);
         let made = aggregates.iter().zip(&self.of).map(|(aggregate, state)| {
-            let column = self.states[*state].kept.finish(aggregate, groups)?;
+            let column = self.states[*state].kept.finish(aggregate, groups).map_err(|error| named(error, &aggregate.name))?;
             Ok(if column.data_type() == &aggregate.data_type { column } else { cast(&column, &aggregate.data_type)? })
         });
         made.collect()
@@ -165,7 +175,7 @@ impl Kept {
             to.clone().unwrap_or_else(|| schema.field(*column).data_type().clone())
         });
         if needs.kind == Kind::Distinct {
-            return Self::Distinct(Distinct::new(data_type, has_keys));
+            return Self::Distinct(Box::new(Distinct::new(data_type, has_keys)));
         }
         let data_type = match data_type {
             DataType::Dictionary(_, values) => *values,
@@ -184,8 +194,8 @@ impl Kept {
                 };
                 Self::Whole { sums: Vec::new(), counts: Vec::new(), scale }
             }
-            Kind::Least => Self::Extremes(Extremes::new(Extreme::Least, data_type)),
-            Kind::Greatest => Self::Extremes(Extremes::new(Extreme::Greatest, data_type)),
+            Kind::Least => Self::Extremes(Box::new(Extremes::new(Extreme::Least, data_type))),
+            Kind::Greatest => Self::Extremes(Box::new(Extremes::new(Extreme::Greatest, data_type))),
             Kind::Median => Self::Medians(Vec::new(), 0),
         }
     }
@@ -222,7 +232,10 @@ impl Kept {
             Self::Floats { sums, counts } => {
                 let values = cast(values, &DataType::Float64)?;
                 let values = values.as_primitive::<Float64Type>();
-                add(sums, numbers, values, |sum, value| Ok(*sum += value))?;
+                add(sums, numbers, values, |sum, value| {
+                    *sum += value;
+                    Ok(())
+                })?;
                 count_known(counts, numbers, values, groups);
             }
             Self::Whole { sums, counts, .. } => {
@@ -234,7 +247,10 @@ impl Kept {
                 let values = cast(values, &DataType::Float64)?;
                 let values = values.as_primitive::<Float64Type>();
                 *bytes += values.len() * 8;
-                add(kept, numbers, values, |kept, value| Ok(kept.push(value)))?;
+                add(kept, numbers, values, |kept, value| {
+                    kept.push(value);
+                    Ok(())
+                })?;
             }
             Self::Distinct(distinct) => distinct.update(numbers, values)?,
         }
@@ -259,14 +275,14 @@ impl Kept {
                     counts[to] += further[from];
                 }
             }
-            (Self::Extremes(mine), Self::Extremes(theirs)) => mine.join(theirs, numbers),
+            (Self::Extremes(mine), Self::Extremes(theirs)) => mine.join(*theirs, numbers),
             (Self::Medians(mine, bytes), Self::Medians(theirs, more)) => {
                 *bytes += more;
                 for (from, theirs) in theirs.into_iter().enumerate() {
                     mine[numbers[from] as usize].extend(theirs);
                 }
             }
-            (Self::Distinct(mine), Self::Distinct(theirs)) => mine.join(theirs, numbers)?,
+            (Self::Distinct(mine), Self::Distinct(theirs)) => mine.join(*theirs, numbers)?,
             _ => return Err(EvalError::SchemaMismatch),
         }
         Ok(())
@@ -341,17 +357,25 @@ fn add_whole(sums: &mut [i128], numbers: &[u32], values: &ArrayRef) -> Result<()
     match data_type {
         t if t.is_unsigned_integer() => {
             let values = cast(values, &DataType::UInt64)?;
-            add(sums, numbers, values.as_primitive::<UInt64Type>(), |sum, value| Ok(*sum += i128::from(value)))
+            add(sums, numbers, values.as_primitive::<UInt64Type>(), |sum, value| {
+                *sum += i128::from(value);
+                Ok(())
+            })
         }
         t if t.is_signed_integer() => {
             let values = cast(values, &DataType::Int64)?;
-            add(sums, numbers, values.as_primitive::<Int64Type>(), |sum, value| Ok(*sum += i128::from(value)))
+            add(sums, numbers, values.as_primitive::<Int64Type>(), |sum, value| {
+                *sum += i128::from(value);
+                Ok(())
+            })
         }
         DataType::Decimal32(_, scale)
         | DataType::Decimal64(_, scale)
         | DataType::Decimal128(_, scale)
         | DataType::Decimal256(_, scale) => {
-            let values = cast(values, &DataType::Decimal128(38, *scale))?;
+            // A value of more digits has no place in a sum of 38.
+            let strict = CastOptions { safe: false, ..CastOptions::default() };
+            let values = cast_with_options(values, &DataType::Decimal128(38, *scale), &strict).map_err(|_| overflow())?;
             add(sums, numbers, values.as_primitive::<Decimal128Type>(), |sum, value| {
                 *sum = sum.checked_add(value).ok_or_else(overflow)?;
                 Ok(())
