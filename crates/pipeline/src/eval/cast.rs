@@ -180,8 +180,16 @@ mod tests {
             "'NaN' of column 'c' cannot be cast to int8",
         );
         check_bad(Float64Array::from(vec![1e300]), DataType::Float32, "'1e300' of column 'c' cannot be cast to float4");
-        check_bad(StringArray::from(vec!["inf", "1e400"]), DataType::Float64, "'1e400' of column 'c' cannot be cast to float8");
-        check_bad(Float64Array::from(vec![3e10]), DataType::Int32, "'30000000000.0' of column 'c' cannot be cast to int4");
+        check_bad(
+            StringArray::from(vec!["inf", "1e400"]),
+            DataType::Float64,
+            "'1e400' of column 'c' cannot be cast to float8",
+        );
+        check_bad(
+            Float64Array::from(vec![3e10]),
+            DataType::Int32,
+            "'30000000000.0' of column 'c' cannot be cast to int4",
+        );
         check_bad(Int64Array::from(vec![300]), DataType::Int8, "'300' of column 'c' cannot be cast to int2");
     }
 

@@ -7,7 +7,8 @@
 //! calling thread. Batches that the [`zones`] of a table rule out are not looked at.
 //!
 //! The answer is the same whatever the number of threads and however the table is cut into batches: rows keep the table's
-//! order, and so do rows that compare equal under an order.
+//! order, and so do rows that compare equal under an order. Sums and means of floats alone depend, in their last bits, on how the
+//! table is cut.
 //!
 //! [`Streaming`] answers the same queries from batches that arrive one by one, and holds only rows that may still be in the
 //! answer. [`pushdown`] says how much of a query a source can do.

@@ -17,7 +17,7 @@ const PRUNE_BYTES: usize = 16 << 20;
 /// Holds the rows that may be in the answer: those that fulfil the condition, and of the columns only the selected ones and
 /// those to order by. With an order and a limit, what cannot be among the first `offset + limit` rows any more is dropped
 /// each time four times as many are held (and 64 Ki at least). Of a grouped query it holds the groups. The answer equals
-/// [`evaluate`]'s on the same batches.
+/// [`evaluate`]'s on the same batches, but for the last bits of sums of floats.
 ///
 /// ```
 /// # use std::sync::Arc;

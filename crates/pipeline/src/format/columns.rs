@@ -1,62 +1,68 @@
-//! Column after column: an object of arrays. Every batch is needed before the first column ends.
+//! JSON by columns: `{"a":[1,2],"b":["x","y"]}`. Each column is a pass over all batches.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 
-use super::cell::cells;
-use super::json::{Json, push_string};
+use super::cells::cells;
+use super::encoder::Writer;
+use super::json::{Json, string};
 
-/// Writes columns as arrays, a part at a time.
+/// Writes a column after the other.
 pub(super) struct Columns {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-    column: usize,
-    batch: usize,
-    row: usize,
-    has_value: bool,
+    /// What comes before each column's values.
+    before: Vec<Vec<u8>>,
+    is_first: bool,
 }
 
 impl Columns {
-    pub(super) fn new(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Self {
-        Self { schema: schema.clone(), batches, column: 0, batch: 0, row: 0, has_value: false }
+    pub(super) fn new(schema: &Schema) -> Self {
+        let before = schema.fields().iter().enumerate().map(|(index, field)| {
+            let mut bytes = if index == 0 { Vec::new() } else { b"],".to_vec() };
+            string(field.name().as_bytes(), &mut bytes);
+            bytes.extend_from_slice(b":[");
+            bytes
+        });
+        Self { before: before.collect(), is_first: true }
+    }
+}
+
+impl Writer for Columns {
+    fn passes(&self) -> usize {
+        self.before.len()
     }
 
-    /// Writes until `out` is of `limit` bytes, looking at `rows` rows at a time; false when there is no more to write.
-    pub(super) fn write(&mut self, rows: usize, limit: usize, out: &mut Vec<u8>) -> Result<bool, ArrowError> {
-        while let Some(field) = self.schema.fields().get(self.column) {
-            if self.batch == 0 && self.row == 0 {
-                out.push(if self.column == 0 { b'{' } else { b',' });
-                push_string(field.name(), out);
-                out.extend_from_slice(b":[");
-                self.has_value = false;
+    fn start(&mut self, _: &Schema, _: usize, out: &mut Vec<u8>) {
+        out.push(b'{');
+    }
+
+    fn start_pass(&mut self, pass: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.before[pass]);
+        self.is_first = true;
+    }
+
+    fn write(
+        &mut self,
+        batch: &RecordBatch,
+        pass: usize,
+        out: &mut Vec<u8>,
+        until: usize,
+    ) -> Result<usize, ArrowError> {
+        let mut values = cells::<Json>(batch.column(pass))?;
+        for row in 0..batch.num_rows() {
+            if out.len() >= until {
+                return Ok(row);
             }
-            while let Some(batch) = self.batches.get(self.batch) {
-                let Some(column) = batch.columns().get(self.column) else {
-                    return Err(ArrowError::SchemaError(format!("a batch has no column '{}'", field.name())));
-                };
-                let part = column.slice(self.row, rows.min(column.len() - self.row));
-                let mut cell = cells::<Json>(part.as_ref(), field)?;
-                for row in 0..part.len() {
-                    if self.has_value {
-                        out.push(b',');
-                    }
-                    self.has_value = true;
-                    cell(row, out).map_err(|error| *error)?;
-                    if out.len() >= limit {
-                        self.row += row + 1;
-                        return Ok(true);
-                    }
-                }
-                self.row += part.len();
-                if self.row == batch.num_rows() {
-                    (self.batch, self.row) = (self.batch + 1, 0);
-                }
+            if !std::mem::replace(&mut self.is_first, false) {
+                out.push(b',');
             }
-            out.push(b']');
-            (self.column, self.batch, self.row) = (self.column + 1, 0, 0);
+            values.write(row, out);
         }
-        out.extend_from_slice(if self.column == 0 { b"{}" } else { b"}" });
-        Ok(false)
+        Ok(batch.num_rows())
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+        out.extend_from_slice(if self.before.is_empty() { b"}" } else { b"]}" });
+        Ok(())
     }
 }

@@ -1,118 +1,161 @@
-//! Values as fields of comma-separated lines: RFC 4180 with lines that end in a line feed.
+//! CSV as RFC 4180 has it, with bare line feeds: quotes only where they are needed, nulls as nothing.
 //!
-//! A text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return may be run as a formula by a spreadsheet that opens
-//! the file; it gets a `'` in front, unless the texts are wanted raw. Numbers are never touched. A null is an empty field, a
-//! nested value is its JSON.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula, and runs
+//! it. [`Csv`] puts an apostrophe before such texts, names of columns included; [`RawCsv`] keeps them as they are.
+//! Numbers, dates and JSON never need it.
 
-use arrow::array::Array;
-use arrow::datatypes::FieldRef;
-use arrow::error::ArrowError;
-use arrow::util::display::ArrayFormatter;
+use super::dialect::{Dialect, hexadecimal};
+use super::number;
+use super::window::{self, WINDOW, each, zeros};
 
-use super::calendar::Stamp;
-use super::cell::{Cell, DISPLAY, Dialect, Whole, Written};
-use super::json::{Json, push_hex};
-use super::number::{push_integer, push_ryu};
-use super::scan;
+/// CSV for spreadsheets.
+pub(super) struct Csv;
 
-/// Fields; `SAFE` when texts must not be formulas.
-pub(super) struct Csv<const SAFE: bool>;
+/// CSV for programs.
+pub(super) struct RawCsv;
 
-impl<const SAFE: bool> Dialect for Csv<SAFE> {
-    #[inline]
-    fn null(_: &mut Vec<u8>) {}
+macro_rules! spell {
+    ($dialect:ty, $escapes_formulas:literal) => {
+        impl Dialect for $dialect {
+            const NESTED_AS_TEXT: bool = true;
 
-    #[inline]
-    fn boolean(value: bool, out: &mut Vec<u8>) {
-        Json::boolean(value, out);
-    }
+            fn null(_: &mut Vec<u8>) {}
 
-    #[inline]
-    fn integer<I: Whole>(value: I, out: &mut Vec<u8>) {
-        push_integer(value, out);
-    }
+            fn boolean(value: bool, out: &mut Vec<u8>) {
+                if value {
+                    window::append_word(b"true    ", 4, out);
+                } else {
+                    window::append_word(b"false   ", 5, out);
+                }
+            }
 
-    #[inline]
-    fn float32(value: f32, out: &mut Vec<u8>) {
-        push_ryu(value, out);
-    }
+            #[inline]
+            fn signed(value: i64, out: &mut Vec<u8>) {
+                number::signed(value, out);
+            }
 
-    #[inline]
-    fn float64(value: f64, out: &mut Vec<u8>) {
-        push_ryu(value, out);
-    }
+            #[inline]
+            fn unsigned(value: u64, out: &mut Vec<u8>) {
+                number::unsigned(value, out);
+            }
 
-    #[inline]
-    fn decimal(digits: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(digits);
-    }
+            fn half(value: f32, out: &mut Vec<u8>) {
+                out.extend_from_slice(value.to_string().as_bytes());
+            }
 
-    #[inline]
-    fn text(value: &str, out: &mut Vec<u8>) {
-        let prefix: &[u8] = match value.as_bytes().first() {
-            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') if SAFE => b"'",
-            _ => b"",
-        };
-        push_field(prefix, value.as_bytes(), out);
-    }
+            #[inline]
+            fn single(value: f32, out: &mut Vec<u8>) {
+                let mut buffer = zmij::Buffer::new();
+                let text = buffer.format(value).as_bytes();
+                let size = value.abs();
+                if (1e-6..1e13).contains(&size) || size == 0.0 || !value.is_finite() {
+                    out.extend_from_slice(text);
+                } else {
+                    number::scientific(text, number::Mantissa::Shortest, out);
+                }
+            }
 
-    #[inline]
-    fn time(value: &Stamp, out: &mut Vec<u8>) {
-        value.push_to(out);
-    }
+            #[inline]
+            fn double(value: f64, out: &mut Vec<u8>) {
+                let mut buffer = zmij::Buffer::new();
+                let text = buffer.format(value).as_bytes();
+                let size = value.abs();
+                if (1e-5..1e16).contains(&size) || size == 0.0 || !value.is_finite() {
+                    out.extend_from_slice(text);
+                } else {
+                    number::scientific(text, number::Mantissa::Shortest, out);
+                }
+            }
 
-    #[inline]
-    fn bytes(value: &[u8], out: &mut Vec<u8>) {
-        push_hex(value, out);
-    }
+            fn decimal(data: &[u8], len: usize, out: &mut Vec<u8>) {
+                window::append(data, 0, len, out);
+            }
 
-    fn displayed(formatter: &ArrayFormatter<'_>, row: usize, out: &mut Vec<u8>) -> Written {
-        let mut text = String::new();
-        formatter.value(row).write(&mut text)?;
-        push_field(b"", text.as_bytes(), out);
-        Ok(())
-    }
+            #[inline]
+            fn text(data: &[u8], start: usize, len: usize, out: &mut Vec<u8>) {
+                let is_formula = $escapes_formulas && len > 0 && begins_formula(data[start]);
+                match window::at(data, start) {
+                    Some(window) if len <= WINDOW && !is_formula && is_plain(window) => {
+                        let end = out.len() + len;
+                        out.extend_from_slice(window);
+                        out.truncate(end);
+                    }
+                    _ => field(&data[start..start + len], is_formula, out),
+                }
+            }
 
-    fn rare<'a>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError> {
-        if column.data_type().is_nested() {
-            let mut cell = Json::rare(column, field)?;
-            let mut json = Vec::new();
-            return Ok(Box::new(move |row, out| {
-                json.clear();
-                cell(row, &mut json)?;
-                push_field(b"", &json, out);
-                Ok(())
-            }));
+            #[inline]
+            fn plain(data: &[u8], len: usize, out: &mut Vec<u8>) {
+                window::append(data, 0, len, out);
+            }
+
+            fn binary(bytes: &[u8], out: &mut Vec<u8>) {
+                hexadecimal(bytes, out);
+            }
+
+            fn open_list(_: usize, _: &mut Vec<u8>) {}
+            fn close_list(_: &mut Vec<u8>) {}
+            fn open_object(_: usize, _: &mut Vec<u8>) {}
+            fn close_object(_: &mut Vec<u8>) {}
+
+            fn separator(out: &mut Vec<u8>) {
+                out.push(b',');
+            }
+
+            fn colon(_: &mut Vec<u8>) {}
         }
-        let formatter = ArrayFormatter::try_new(column, &DISPLAY)?;
-        let mut text = String::new();
-        Ok(Box::new(move |row, out| {
-            text.clear();
-            formatter.value(row).write(&mut text)?;
-            push_field(b"", text.as_bytes(), out);
-            Ok(())
-        }))
-    }
+    };
 }
 
-/// Appends a field, in quotes if it needs them.
+spell!(Csv, true);
+spell!(RawCsv, false);
+
+fn begins_formula(first: u8) -> bool {
+    matches!(first, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+}
+
+fn is_special(byte: u8) -> bool {
+    byte == b',' || byte == b'"' || byte == b'\n' || byte == b'\r'
+}
+
+/// Without a branch per byte, so that it becomes vector instructions.
 #[inline]
-fn push_field(prefix: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    if scan::csv(value).is_some() {
-        return push_quoted(prefix, value, out);
-    }
-    out.extend_from_slice(prefix);
-    out.extend_from_slice(value);
+fn is_plain(block: &[u8; WINDOW]) -> bool {
+    block.iter().fold(0, |found, byte| found | u8::from(is_special(*byte))) == 0
 }
 
-fn push_quoted(prefix: &[u8], value: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    out.extend_from_slice(prefix);
-    for part in value.split_inclusive(|byte| *byte == b'"') {
-        out.extend_from_slice(part);
-        if part.ends_with(b"\"") {
-            out.push(b'"');
-        }
+/// Marks of special bytes in a word.
+fn marks(word: u64) -> u64 {
+    zeros(word ^ each(b',')) | zeros(word ^ each(b'"')) | zeros(word ^ each(b'\n')) | zeros(word ^ each(b'\r'))
+}
+
+fn mark_quotes(word: u64) -> u64 {
+    zeros(word ^ each(b'"'))
+}
+
+/// Appends a text, with quotes if it needs them.
+fn field(text: &[u8], is_formula: bool, out: &mut Vec<u8>) {
+    let needs_quotes = window::plain_bytes(text, marks, is_special) < text.len();
+    if needs_quotes {
+        out.push(b'"');
     }
+    if is_formula {
+        out.push(b'\'');
+    }
+    if !needs_quotes {
+        out.extend_from_slice(text);
+        return;
+    }
+    let mut rest = text;
+    loop {
+        let plain = window::plain_bytes(rest, mark_quotes, |byte| byte == b'"');
+        if plain == rest.len() {
+            break;
+        }
+        out.extend_from_slice(&rest[..=plain]);
+        out.push(b'"');
+        rest = &rest[plain + 1..];
+    }
+    out.extend_from_slice(rest);
     out.push(b'"');
 }

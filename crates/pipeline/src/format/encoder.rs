@@ -1,177 +1,209 @@
-//! Batch after batch into bytes.
+//! The encoder: batches go in, bytes come out as they are ready.
+//!
+//! Each format is a [`Writer`]; the encoder holds the batches that have not been written yet and feeds them in slices,
+//! so that a writer never makes much more than it is asked for. Most formats are one pass over the rows; JSON by
+//! columns takes one for each column.
 
-use std::fmt;
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
 
 use super::columns::Columns;
-use super::dictionaries;
-use super::rows::Rows;
-use super::{EncodeError, Format};
+use super::csv::{Csv, RawCsv};
+use super::json::Json;
+use super::msgpack::MessagePack;
+use super::rows::{Rows, Shape};
+use super::{EncodeError, Format, containers};
 
-/// Rows of a group in Parquet: what is held until it is written.
-const GROUP_ROWS: usize = 128 * 1024;
-/// Bytes of such a group, about.
-const GROUP_BYTES: usize = 16 * 1024 * 1024;
+/// Rows that are handed to a writer at once, unless it says otherwise.
+const SLICE_ROWS: usize = 8 * 1024;
 
-/// Writes a result batch by batch.
+/// How a format is written.
+pub(super) trait Writer: Send {
+    /// How often it has to see every row.
+    fn passes(&self) -> usize {
+        1
+    }
+
+    /// How many rows of `batch` it is given at once.
+    fn slice_rows(&self, _batch: &RecordBatch) -> usize {
+        SLICE_ROWS
+    }
+
+    /// Appends what comes before everything. `rows` is only known to formats that get all batches beforehand.
+    fn start(&mut self, _schema: &Schema, _rows: usize, _out: &mut Vec<u8>) {}
+
+    /// Appends what comes before a pass.
+    fn start_pass(&mut self, _pass: usize, _out: &mut Vec<u8>) {}
+
+    /// Appends rows of `batch` and says how many; it may stop once `out` is `until` bytes long, not before the first.
+    fn write(&mut self, batch: &RecordBatch, pass: usize, out: &mut Vec<u8>, until: usize)
+    -> Result<usize, ArrowError>;
+
+    /// Appends what comes after everything.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ArrowError>;
+}
+
+/// Writes batches as they come.
 ///
-/// What has been written need not be kept. Three formats want to know the end before they begin: [`Format::JsonColumns`];
-/// [`Format::MessagePack`], which says first how many rows there are; and [`Format::ArrowFile`] with dictionaries, of which
-/// it can have only one a column. With these the batches are held (not copied) until the end. [`Chunks`](super::Chunks) is
-/// given all batches at once and holds nothing of them twice.
+/// JSON by columns and MessagePack, which begins with the number of rows, keep the batches until [`finish`], and so
+/// do Arrow files of tables with dictionaries; a Parquet file grows by whole row groups of about 16 MiB. Anything else
+/// is written as it is pushed.
+///
+/// [`finish`]: Self::finish
 pub struct Encoder {
     format: Format,
     schema: SchemaRef,
-    work: Work,
+    writer: Box<dyn Writer>,
+    waiting: VecDeque<RecordBatch>,
+    keeps_batches: bool,
+    is_started: bool,
+    is_finished: bool,
+    pass: usize,
+    /// The batch among those waiting that comes next, and the row in it.
+    batch: usize,
+    row: usize,
 }
 
-enum Work {
-    Direct(Writer),
-    Held(Vec<RecordBatch>),
+impl std::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encoder").field("format", &self.format).field("schema", &self.schema).finish_non_exhaustive()
+    }
 }
 
 impl Encoder {
-    /// Begins to write batches of `schema`.
+    /// An encoder of batches of `schema`.
     ///
     /// # Errors
-    /// A column's type cannot be written in the format.
+    /// [`EncodeError::Unsupported`]: the format cannot carry a column's type. Some types are only seen to be such when
+    /// the first batch is written.
     pub fn new(format: Format, schema: &SchemaRef) -> Result<Self, EncodeError> {
-        let is_held = match format {
+        let writer = writer_of(format, schema).map_err(|source| unsupported(format, source))?;
+        let keeps_batches = match format {
             Format::JsonColumns | Format::MessagePack => true,
-            Format::ArrowFile => dictionaries::has_any(schema),
+            Format::ArrowFile => containers::has_dictionary(schema),
             _ => false,
         };
-        let work = if is_held { Work::Held(Vec::new()) } else { Work::Direct(Writer::new(format, schema, 0)?) };
-        Ok(Self { format, schema: schema.clone(), work })
+        Ok(Self {
+            format,
+            schema: Arc::clone(schema),
+            writer,
+            waiting: VecDeque::new(),
+            keeps_batches,
+            is_started: false,
+            is_finished: false,
+            pass: 0,
+            batch: 0,
+            row: 0,
+        })
     }
 
-    /// Writes a batch; what is ready is appended to `out`.
+    /// Takes a batch and appends to `out` what is ready.
     ///
     /// # Errors
-    /// A value cannot be written in the format.
+    /// [`EncodeError::Unsupported`]: the format cannot carry a column's type.
     pub fn push(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        match &mut self.work {
-            Work::Held(batches) => batches.push(batch.clone()),
-            Work::Direct(writer) => {
-                writer.push(batch, usize::MAX, out).map_err(|error| self.format.unsupported(error))?;
-            }
+        self.waiting.push_back(batch.clone());
+        if !self.keeps_batches {
+            self.drain(out, usize::MAX)?;
         }
         Ok(())
     }
 
-    /// Writes what is left.
+    /// Appends all that is missing to `out`.
     ///
     /// # Errors
-    /// A value cannot be written in the format.
-    pub fn finish(self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let Self { format, schema, work } = self;
-        let failed = |error| format.unsupported(error);
-        let batches = match work {
-            Work::Direct(writer) => return writer.finish(out).map_err(failed),
-            Work::Held(batches) => batches,
-        };
-        if format == Format::JsonColumns {
-            return Columns::new(&schema, batches).write(usize::MAX, usize::MAX, out).map(|_| ()).map_err(failed);
+    /// [`EncodeError::Unsupported`]: the format cannot carry a column's type.
+    pub fn finish(mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        while !self.advance(out, usize::MAX)? {}
+        Ok(())
+    }
+
+    /// An encoder that has all its batches.
+    pub(super) fn of(format: Format, schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, EncodeError> {
+        Ok(Self { waiting: batches.into(), ..Self::new(format, schema)? })
+    }
+
+    /// Appends until `out` is at least `until` bytes long or everything is written; says whether it is.
+    pub(super) fn advance(&mut self, out: &mut Vec<u8>, until: usize) -> Result<bool, EncodeError> {
+        if !self.is_finished && self.drain(out, until)? {
+            self.writer.finish(out).map_err(|source| unsupported(self.format, source))?;
+            self.is_finished = true;
         }
-        let rows = batches.iter().map(RecordBatch::num_rows).sum();
-        let mut writer = Writer::new(format, &schema, rows)?;
-        for batch in dictionaries::unified(format, &schema, batches)? {
-            writer.push(&batch, usize::MAX, out).map_err(failed)?;
+        Ok(self.is_finished)
+    }
+
+    /// Writes the batches that wait; says whether none is left.
+    fn drain(&mut self, out: &mut Vec<u8>, until: usize) -> Result<bool, EncodeError> {
+        self.try_drain(out, until).map_err(|source| unsupported(self.format, source))
+    }
+
+    fn try_drain(&mut self, out: &mut Vec<u8>, until: usize) -> Result<bool, ArrowError> {
+        if !self.is_started {
+            self.start(out)?;
         }
-        writer.finish(out).map_err(failed)
-    }
-}
-
-impl fmt::Debug for Encoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder").field("format", &self.format).finish_non_exhaustive()
-    }
-}
-
-/// Writes batches at once. Dictionaries are one a column where the format wants that.
-pub(super) enum Writer {
-    Rows(Box<Rows>),
-    Stream(Box<StreamWriter<Vec<u8>>>),
-    File(Box<FileWriter<Vec<u8>>>),
-    Parquet(Box<ArrowWriter<Vec<u8>>>),
-}
-
-impl Writer {
-    /// A writer of so many rows, which only MessagePack has to know. JSON in columns has none: it is not written by rows.
-    pub(super) fn new(format: Format, schema: &SchemaRef, rows: usize) -> Result<Self, EncodeError> {
-        let writer = || -> Result<Self, ArrowError> {
-            Ok(match format {
-                Format::Json | Format::JsonColumns => Self::Rows(Box::new(Rows::json(schema))),
-                Format::Ndjson => Self::Rows(Box::new(Rows::ndjson(schema))),
-                Format::Csv => Self::Rows(Box::new(Rows::csv(schema))),
-                Format::CsvRaw => Self::Rows(Box::new(Rows::csv_raw(schema))),
-                Format::MessagePack => Self::Rows(Box::new(Rows::message_pack(schema, rows)?)),
-                Format::Arrow => Self::Stream(Box::new(StreamWriter::try_new(Vec::new(), schema)?)),
-                Format::ArrowFile => Self::File(Box::new(FileWriter::try_new(Vec::new(), schema)?)),
-                Format::Parquet => Self::Parquet(Box::new(parquet(schema)?)),
-            })
-        };
-        writer().map_err(|error| format.unsupported(error))
-    }
-
-    /// Writes rows of a batch and appends what is ready to `out`; gives how many it has written. Rows of text are written
-    /// until `out` is of `limit` bytes, other formats take the batch as it is.
-    pub(super) fn push(&mut self, batch: &RecordBatch, limit: usize, out: &mut Vec<u8>) -> Result<usize, ArrowError> {
-        match self {
-            Self::Rows(rows) => return rows.write(batch, limit, out),
-            Self::Stream(writer) => {
-                writer.write(batch)?;
-                out.append(writer.get_mut());
+        if self.writer.passes() == 0 {
+            return Ok(true);
+        }
+        while out.len() < until {
+            let Some(batch) = self.waiting.get(self.batch) else {
+                if self.pass + 1 >= self.writer.passes() {
+                    return Ok(true);
+                }
+                (self.pass, self.batch) = (self.pass + 1, 0);
+                self.writer.start_pass(self.pass, out);
+                continue;
+            };
+            let left = batch.num_rows() - self.row;
+            if left > 0 {
+                let slice = batch.slice(self.row, left.min(self.writer.slice_rows(batch)));
+                self.row += self.writer.write(&slice, self.pass, out, until)?;
             }
-            Self::File(writer) => {
-                writer.write(batch)?;
-                out.append(writer.get_mut());
-            }
-            Self::Parquet(writer) => {
-                writer.write(batch)?;
-                out.append(writer.inner_mut());
+            if self.row == batch.num_rows() {
+                self.row = 0;
+                if self.pass + 1 < self.writer.passes() {
+                    self.batch += 1;
+                } else {
+                    // Nobody needs it any more.
+                    self.waiting.remove(self.batch);
+                }
             }
         }
-        Ok(batch.num_rows())
+        Ok(false)
     }
 
-    pub(super) fn finish(self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
-        match self {
-            Self::Rows(mut rows) => rows.finish(out),
-            Self::Stream(mut writer) => {
-                writer.finish()?;
-                out.append(writer.get_mut());
-            }
-            Self::File(mut writer) => {
-                writer.finish()?;
-                out.append(writer.get_mut());
-            }
-            Self::Parquet(writer) => out.append(&mut writer.into_inner()?),
+    fn start(&mut self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+        self.is_started = true;
+        if self.format == Format::ArrowFile && self.keeps_batches {
+            self.waiting = containers::with_one_dictionary(&self.schema, self.waiting.make_contiguous())?.into();
+        }
+        let rows = self.waiting.iter().map(RecordBatch::num_rows).sum();
+        self.writer.start(&self.schema, rows, out);
+        if self.writer.passes() > 0 {
+            self.writer.start_pass(0, out);
         }
         Ok(())
     }
 }
 
-fn parquet(schema: &SchemaRef) -> Result<ArrowWriter<Vec<u8>>, ArrowError> {
-    if schema.fields().is_empty() {
-        return Err(ArrowError::NotYetImplemented("rows without columns".to_owned()));
-    }
-    // The writer gives up with a panic at these.
-    if let Some(field) = schema.flattened_fields().iter().find(|field| matches!(field.data_type(), DataType::Union(..)))
-    {
-        return Err(ArrowError::NotYetImplemented(format!("column '{}' is a union", field.name())));
-    }
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(GROUP_ROWS))
-        .set_max_row_group_bytes(Some(GROUP_BYTES))
-        .build();
-    Ok(ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?)
+fn writer_of(format: Format, schema: &SchemaRef) -> Result<Box<dyn Writer>, ArrowError> {
+    Ok(match format {
+        Format::Json => Box::new(Rows::<Json>::new(Shape::JSON, schema)),
+        Format::JsonColumns => Box::new(Columns::new(schema)),
+        Format::Ndjson => Box::new(Rows::<Json>::new(Shape::NDJSON, schema)),
+        Format::Csv => Box::new(Rows::<Csv>::new(Shape::CSV, schema)),
+        Format::CsvRaw => Box::new(Rows::<RawCsv>::new(Shape::CSV, schema)),
+        Format::MessagePack => Box::new(Rows::<MessagePack>::new(Shape::MESSAGE_PACK, schema)),
+        Format::Arrow => Box::new(StreamWriter::try_new(Vec::new(), schema)?),
+        Format::ArrowFile => Box::new(FileWriter::try_new(Vec::new(), schema)?),
+        Format::Parquet => Box::new(containers::parquet(schema)?),
+    })
+}
+
+fn unsupported(format: Format, source: ArrowError) -> EncodeError {
+    EncodeError::Unsupported { format: format.name(), source: Arc::new(source) }
 }

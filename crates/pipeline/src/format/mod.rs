@@ -1,38 +1,32 @@
 //! Results as bytes: one entry in [`Format::ALL`] for each way to write a table.
 //!
-//! JSON is an array of objects with every column in every object, nulls written; in columns, one object with an array for
-//! each column; NDJSON one object a line; CSV has a header line, and nested columns as JSON text; MessagePack is an array of
-//! maps. Dates and times are ISO 8601, binary is hexadecimal (bytes in MessagePack), decimals keep all their digits. Arrow
-//! and Parquet carry the types themselves.
+//! JSON is an array of objects with every column in every object, nulls written; by columns it is one object of
+//! arrays; NDJSON is one object a line. CSV has a header line, and nested columns as JSON text; MessagePack is an array
+//! of maps. Dates and times are ISO 8601, binary is hexadecimal, decimals keep all their digits. Arrow, as a stream or
+//! a file, and Parquet carry the columns' own types.
 //!
-//! An [`Encoder`] takes batch after batch; [`Chunks`] gives the bytes piece by piece, for answers that are written as they
-//! are sent.
-//!
-//! ```text
-//! Chunks, Encoder
-//!   -> rows, columns    what stands around the cells
-//!        -> cell        a closure for each column, by its type
-//!             -> json, csv, msgpack    how a value is written
-//!                  -> number, calendar, scan, piece
-//!   -> Arrow's writers of IPC and Parquet
-//! ```
-//!
-//! The text of a value is what `arrow-json` and `arrow-csv` make of it, byte by byte; only of two texts of a float that are
-//! equally short and equally near, JSON has the one that CSV has.
+//! [`Format::encode`] makes a whole answer, [`Chunks`] the same bytes piece by piece, [`Encoder`] takes batches as they
+//! come. Within: a format is a `Writer` (rows.rs, columns.rs, containers.rs); formats of text ask `Cells` (cells.rs)
+//! for values, and those ask a `Dialect` (json.rs, csv.rs, msgpack.rs) how values are spelled. Each type of column is
+//! read in one place, each format's spelling is in one place.
 
-mod calendar;
-mod cell;
+mod cells;
 mod chunks;
 mod columns;
+mod containers;
 mod csv;
-mod dictionaries;
+mod dialect;
+mod dictionary;
 mod encoder;
 mod json;
 mod msgpack;
+mod nested;
 mod number;
-mod piece;
 mod rows;
-mod scan;
+mod temporal;
+#[cfg(test)]
+mod tests;
+mod window;
 
 use std::sync::Arc;
 
@@ -40,29 +34,29 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
-pub use chunks::Chunks;
-pub use encoder::Encoder;
+pub use self::chunks::{CHUNK_BYTES, Chunks};
+pub use self::encoder::Encoder;
 
 /// A way to write a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// An array of objects.
     Json,
-    /// An object with an array for each column.
+    /// An object of arrays.
     JsonColumns,
     /// One object a line.
     Ndjson,
-    /// Comma-separated values with a header. Texts that a spreadsheet would take for formulas have a `'` in front.
+    /// Comma-separated values with a header; texts that a spreadsheet would run as formulas begin with an apostrophe.
     Csv,
-    /// Comma-separated values with a header, texts as they are.
+    /// Comma-separated values with a header and every text as it is.
     CsvRaw,
-    /// MessagePack: an array of maps.
+    /// An array of maps.
     MessagePack,
     /// An Arrow IPC stream.
     Arrow,
-    /// An Arrow IPC file.
+    /// An Arrow IPC file, also known as Feather.
     ArrowFile,
-    /// Apache Parquet.
+    /// A Parquet file.
     Parquet,
 }
 
@@ -134,25 +128,21 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// Writes batches of `schema`, into `max_bytes` at most.
+    /// Writes batches of `schema`, into `max_bytes` at most. Stops within a chunk of that bound.
     ///
     /// # Errors
     /// A column's type cannot be written in the format, or there is too much to write.
     pub fn encode(self, schema: &SchemaRef, batches: &[RecordBatch], max_bytes: usize) -> Result<Vec<u8>, EncodeError> {
-        let mut chunks = Chunks::new(self, schema, batches.to_vec())?;
+        let mut encoder = Encoder::of(self, schema, batches.to_vec())?;
         let mut bytes = Vec::new();
-        while chunks.fill(&mut bytes)? {
+        let mut is_finished = false;
+        while !is_finished {
+            let until = bytes.len() + CHUNK_BYTES;
+            is_finished = encoder.advance(&mut bytes, until)?;
             if bytes.len() > max_bytes {
                 return Err(EncodeError::TooLarge { max_bytes });
             }
         }
         Ok(bytes)
     }
-
-    fn unsupported(self, source: ArrowError) -> EncodeError {
-        EncodeError::Unsupported { format: self.name(), source: Arc::new(source) }
-    }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,243 +1,118 @@
-//! Values in MessagePack: numbers, texts, bytes, arrays and maps are native; dates and times are ISO 8601 texts, decimals the
-//! text of all their digits.
+//! MessagePack: numbers and binary as they are, dates, times and decimals as the texts that JSON has.
 
-use std::io::Write as _;
+use super::dialect::Dialect;
+use super::window;
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, FieldRef, Float16Type};
-use arrow::error::ArrowError;
-use arrow::util::display::ArrayFormatter;
-
-use super::calendar::Stamp;
-use super::cell::{Cell, DISPLAY, Dialect, Whole, Written, cells};
-
-/// Values in MessagePack.
+/// MessagePack's spelling; the shortest form of each number and length.
 pub(super) struct MessagePack;
 
 impl Dialect for MessagePack {
-    #[inline]
     fn null(out: &mut Vec<u8>) {
         out.push(0xc0);
     }
 
-    #[inline]
     fn boolean(value: bool, out: &mut Vec<u8>) {
         out.push(if value { 0xc3 } else { 0xc2 });
     }
 
-    #[inline]
-    fn integer<I: Whole>(value: I, out: &mut Vec<u8>) {
-        match value.halves() {
-            Ok(value) => push_unsigned(value, out),
-            Err(value) => push_negative(value, out),
+    fn signed(value: i64, out: &mut Vec<u8>) {
+        if let Ok(value) = u64::try_from(value) {
+            Self::unsigned(value, out);
+        } else if value >= -32 {
+            out.push(value as u8);
+        } else if let Ok(value) = i8::try_from(value) {
+            marked(0xd0, value.to_be_bytes(), out);
+        } else if let Ok(value) = i16::try_from(value) {
+            marked(0xd1, value.to_be_bytes(), out);
+        } else if let Ok(value) = i32::try_from(value) {
+            marked(0xd2, value.to_be_bytes(), out);
+        } else {
+            marked(0xd3, value.to_be_bytes(), out);
         }
     }
 
-    #[inline]
-    fn float32(value: f32, out: &mut Vec<u8>) {
-        push_with(0xca, &value.to_be_bytes(), out);
+    fn unsigned(value: u64, out: &mut Vec<u8>) {
+        if value < 128 {
+            out.push(value as u8);
+        } else if let Ok(value) = u8::try_from(value) {
+            marked(0xcc, value.to_be_bytes(), out);
+        } else if let Ok(value) = u16::try_from(value) {
+            marked(0xcd, value.to_be_bytes(), out);
+        } else if let Ok(value) = u32::try_from(value) {
+            marked(0xce, value.to_be_bytes(), out);
+        } else {
+            marked(0xcf, value.to_be_bytes(), out);
+        }
     }
 
-    #[inline]
-    fn float64(value: f64, out: &mut Vec<u8>) {
-        push_with(0xcb, &value.to_be_bytes(), out);
+    fn half(value: f32, out: &mut Vec<u8>) {
+        Self::single(value, out);
     }
 
-    #[inline]
-    fn decimal(digits: &[u8], out: &mut Vec<u8>) {
-        push_str(digits, out);
+    fn single(value: f32, out: &mut Vec<u8>) {
+        marked(0xca, value.to_be_bytes(), out);
     }
 
-    #[inline]
-    fn text(value: &str, out: &mut Vec<u8>) {
-        push_str(value.as_bytes(), out);
+    fn double(value: f64, out: &mut Vec<u8>) {
+        marked(0xcb, value.to_be_bytes(), out);
     }
 
-    #[inline]
-    fn time(value: &Stamp, out: &mut Vec<u8>) {
-        push_str(value.as_bytes(), out);
+    fn decimal(data: &[u8], len: usize, out: &mut Vec<u8>) {
+        Self::plain(data, len, out);
     }
 
-    #[inline]
-    fn bytes(value: &[u8], out: &mut Vec<u8>) {
-        push_length([0xc4, 0xc5, 0xc6], value.len(), out);
-        out.extend_from_slice(value);
+    fn text(data: &[u8], start: usize, len: usize, out: &mut Vec<u8>) {
+        Self::plain(&data[start..], len, out);
     }
 
-    fn displayed(formatter: &ArrayFormatter<'_>, row: usize, out: &mut Vec<u8>) -> Written {
-        let mut text = Vec::new();
-        // Writing to memory does not fail; a value that has no text becomes a message that says so.
-        let _ = write!(text, "{}", formatter.value(row));
-        push_str(&text, out);
-        Ok(())
+    fn plain(data: &[u8], len: usize, out: &mut Vec<u8>) {
+        match len {
+            ..32 => out.push(0xa0 | len as u8),
+            32..256 => marked(0xd9, [len as u8], out),
+            _ => sized(len, 0xda, 0xdb, out),
+        }
+        window::append(data, 0, len, out);
     }
 
-    fn rare<'a>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError> {
-        Ok(match column.data_type() {
-            DataType::Float16 => {
-                let values = column.as_primitive::<Float16Type>();
-                Box::new(move |row, out| {
-                    Self::float32(values.value(row).to_f32(), out);
-                    Ok(())
-                })
-            }
-            DataType::List(_) => {
-                let lists = column.as_list::<i32>();
-                list(lists.values(), field, |row| {
-                    let ends = &lists.value_offsets()[row..row + 2];
-                    (ends[0] as usize, ends[1] as usize)
-                })?
-            }
-            DataType::LargeList(_) => {
-                let lists = column.as_list::<i64>();
-                list(lists.values(), field, |row| {
-                    let ends = &lists.value_offsets()[row..row + 2];
-                    (ends[0] as usize, ends[1] as usize)
-                })?
-            }
-            DataType::ListView(_) => {
-                let lists = column.as_list_view::<i32>();
-                list(lists.values(), field, |row| {
-                    let start = lists.value_offsets()[row] as usize;
-                    (start, start + lists.value_sizes()[row] as usize)
-                })?
-            }
-            DataType::LargeListView(_) => {
-                let lists = column.as_list_view::<i64>();
-                list(lists.values(), field, |row| {
-                    let start = lists.value_offsets()[row] as usize;
-                    (start, start + lists.value_sizes()[row] as usize)
-                })?
-            }
-            DataType::FixedSizeList(_, length) => {
-                let (lists, length) = (column.as_fixed_size_list(), *length as usize);
-                list(lists.values(), field, move |row| (row * length, (row + 1) * length))?
-            }
-            DataType::Struct(fields) => {
-                let mut members = Vec::with_capacity(fields.len());
-                for (field, values) in fields.iter().zip(column.as_struct().columns()) {
-                    members.push((name(field), cells::<Self>(values.as_ref(), field)?));
-                }
-                Box::new(move |row, out| {
-                    push_map_length(members.len(), out);
-                    for (name, cell) in &mut members {
-                        out.extend_from_slice(name);
-                        cell(row, out)?;
-                    }
-                    Ok(())
-                })
-            }
-            DataType::Map(..) => map(column, field)?,
-            DataType::Union(..) => {
-                return Err(ArrowError::NotYetImplemented(format!("a value of type {}", column.data_type())));
-            }
-            _ => {
-                let formatter = ArrayFormatter::try_new(column, &DISPLAY)?;
-                Box::new(move |row, out| Self::displayed(&formatter, row, out))
-            }
-        })
+    fn binary(bytes: &[u8], out: &mut Vec<u8>) {
+        match bytes.len() {
+            len @ ..256 => marked(0xc4, [len as u8], out),
+            len => sized(len, 0xc5, 0xc6, out),
+        }
+        out.extend_from_slice(bytes);
     }
-}
 
-fn list<'a>(
-    values: &'a ArrayRef,
-    field: &'a FieldRef,
-    range: impl Fn(usize) -> (usize, usize) + 'a,
-) -> Result<Cell<'a>, ArrowError> {
-    let mut cell = cells::<MessagePack>(values.as_ref(), field)?;
-    Ok(Box::new(move |row, out| {
-        let (start, end) = range(row);
-        push_array_length(end - start, out);
-        (start..end).try_for_each(|at| cell(at, out))
-    }))
-}
-
-fn map<'a>(column: &'a dyn Array, field: &'a FieldRef) -> Result<Cell<'a>, ArrowError> {
-    let maps = column.as_map();
-    let mut key = cells::<MessagePack>(maps.keys().as_ref(), field)?;
-    let mut value = cells::<MessagePack>(maps.values().as_ref(), field)?;
-    Ok(Box::new(move |row, out| {
-        let ends = &maps.value_offsets()[row..row + 2];
-        let (start, end) = (ends[0] as usize, ends[1] as usize);
-        push_map_length(end - start, out);
-        (start..end).try_for_each(|at| {
-            key(at, out)?;
-            value(at, out)
-        })
-    }))
-}
-
-/// The name of a field as the key of a map.
-pub(super) fn name(field: &FieldRef) -> Vec<u8> {
-    let mut name = Vec::new();
-    push_str(field.name().as_bytes(), &mut name);
-    name
-}
-
-/// Appends the beginning of a map of so many entries.
-pub(super) fn push_map_length(length: usize, out: &mut Vec<u8>) {
-    match u8::try_from(length) {
-        Ok(few @ 0..=15) => out.push(0x80 | few),
-        _ => push_wide_length(0xde, length, out),
+    fn open_list(items: usize, out: &mut Vec<u8>) {
+        match items {
+            ..16 => out.push(0x90 | items as u8),
+            _ => sized(items, 0xdc, 0xdd, out),
+        }
     }
-}
 
-/// Appends the beginning of an array of so many values.
-pub(super) fn push_array_length(length: usize, out: &mut Vec<u8>) {
-    match u8::try_from(length) {
-        Ok(few @ 0..=15) => out.push(0x90 | few),
-        _ => push_wide_length(0xdc, length, out),
-    }
-}
+    fn close_list(_: &mut Vec<u8>) {}
 
-/// A length of two bytes, or of four, whose marker is the next one. No column and no result has more than 2^32 values: the
-/// rows are counted before.
-fn push_wide_length(marker: u8, length: usize, out: &mut Vec<u8>) {
-    match u16::try_from(length) {
-        Ok(length) => push_with(marker, &length.to_be_bytes(), out),
-        Err(_) => push_with(marker + 1, &(length as u32).to_be_bytes(), out),
+    fn open_object(members: usize, out: &mut Vec<u8>) {
+        match members {
+            ..16 => out.push(0x80 | members as u8),
+            _ => sized(members, 0xde, 0xdf, out),
+        }
     }
-}
 
-/// A length of one, two or four bytes, each with its marker.
-fn push_length(markers: [u8; 3], length: usize, out: &mut Vec<u8>) {
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(length), _) => push_with(markers[0], &[length], out),
-        (_, Ok(length)) => push_with(markers[1], &length.to_be_bytes(), out),
-        _ => push_with(markers[2], &(length as u32).to_be_bytes(), out),
-    }
-}
-
-fn push_str(value: &[u8], out: &mut Vec<u8>) {
-    match u8::try_from(value.len()) {
-        Ok(few @ 0..=31) => out.push(0xa0 | few),
-        _ => push_length([0xd9, 0xda, 0xdb], value.len(), out),
-    }
-    out.extend_from_slice(value);
-}
-
-fn push_unsigned(value: u64, out: &mut Vec<u8>) {
-    match value {
-        0..0x80 => out.push(value as u8),
-        0x80..0x100 => push_with(0xcc, &[value as u8], out),
-        0x100..0x1_0000 => push_with(0xcd, &(value as u16).to_be_bytes(), out),
-        0x1_0000..0x1_0000_0000 => push_with(0xce, &(value as u32).to_be_bytes(), out),
-        _ => push_with(0xcf, &value.to_be_bytes(), out),
-    }
-}
-
-fn push_negative(value: i64, out: &mut Vec<u8>) {
-    match value {
-        -32.. => out.push(value as u8),
-        -0x80.. => push_with(0xd0, &(value as i8).to_be_bytes(), out),
-        -0x8000.. => push_with(0xd1, &(value as i16).to_be_bytes(), out),
-        -0x8000_0000.. => push_with(0xd2, &(value as i32).to_be_bytes(), out),
-        _ => push_with(0xd3, &value.to_be_bytes(), out),
-    }
+    fn close_object(_: &mut Vec<u8>) {}
+    fn separator(_: &mut Vec<u8>) {}
+    fn colon(_: &mut Vec<u8>) {}
 }
 
 #[inline]
-fn push_with(marker: u8, bytes: &[u8], out: &mut Vec<u8>) {
+fn marked<const N: usize>(marker: u8, bytes: [u8; N], out: &mut Vec<u8>) {
     out.push(marker);
-    out.extend_from_slice(bytes);
+    out.extend_from_slice(&bytes);
+}
+
+/// A length in two or four bytes. A single value of 4 GiB cannot come here: no answer may be as long.
+fn sized(len: usize, short: u8, long: u8, out: &mut Vec<u8>) {
+    match u16::try_from(len) {
+        Ok(len) => marked(short, len.to_be_bytes(), out),
+        Err(_) => marked(long, u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes(), out),
+    }
 }

@@ -1,198 +1,167 @@
-//! Row after row: what stands before, between and behind the cells, in every format that writes rows.
+//! Formats that write a row after the other: JSON, NDJSON, CSV and MessagePack differ in [`Shape`] and spelling alone.
+
+use std::marker::PhantomData;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 
-use super::cell::{Dialect, cells};
-use super::csv::Csv;
-use super::json::{Json, push_string};
-use super::msgpack::{self, MessagePack};
-use super::piece::Piece;
+use super::cells::cells;
+use super::dialect::Dialect;
+use super::encoder::Writer;
+use super::window::Fragment;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Values {
-    Json,
-    Csv,
-    CsvRaw,
-    MessagePack,
+/// Writes rows in the spelling of `D`.
+pub(super) struct Rows<D> {
+    shape: Shape,
+    /// What stands before the value of each column.
+    before: Vec<Fragment>,
+    /// What stands between the last value of a row and the first one of the next.
+    between: Fragment,
+    is_first: bool,
+    dialect: PhantomData<D>,
 }
 
-/// Writes rows.
-pub(super) struct Rows {
-    values: Values,
-    /// Before everything; taken when it is written.
-    open: Option<Vec<u8>>,
-    /// Before the first row, and from a row to the next one, each with what stands before the first cell.
-    first: Piece,
-    next: Piece,
-    has_row: bool,
-    /// Before each cell but the first of a row: its name, escaped, and whatever is around it.
-    before: Vec<Piece>,
-    columns: usize,
-    /// What a row is whose cells have written nothing.
-    empty: &'static [u8],
-    /// Behind the last row, and behind everything.
-    end: &'static [u8],
-    close: &'static [u8],
+/// What stands around rows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) head: Head,
+    pub(super) has_names: bool,
+    pub(super) end_of_row: &'static [u8],
+    pub(super) between_rows: &'static [u8],
+    /// A row that has not a single byte.
+    pub(super) blank: &'static [u8],
+    pub(super) tail: &'static [u8],
 }
 
-/// What is around the rows of a format.
-struct Around {
-    open: Vec<u8>,
-    between: &'static [u8],
-    start: Vec<u8>,
-    empty: &'static [u8],
-    end: &'static [u8],
-    close: &'static [u8],
+/// What comes before the first row.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Head {
+    Bytes(&'static [u8]),
+    /// The names of the columns, as a row.
+    Names,
+    /// The number of rows.
+    Count,
 }
 
-impl Rows {
-    /// Rows of cells that have a name, or nothing, and what separates them from others before them.
-    fn new(values: Values, around: Around, names: impl Iterator<Item = Vec<u8>>) -> Self {
-        let Around { open, between, start, empty, end, close } = around;
-        let mut names = names.collect::<Vec<_>>().into_iter();
-        let columns = names.len();
-        let first = [start, names.next().unwrap_or_default()].concat();
-        Self {
-            values,
-            open: Some(open),
-            next: Piece::new([end, between, &first].concat()),
-            first: Piece::new(first),
-            has_row: false,
-            before: names.map(Piece::new).collect(),
-            columns,
-            empty,
-            end,
-            close,
-        }
-    }
+impl Shape {
+    pub(super) const JSON: Self = Self {
+        head: Head::Bytes(b"["),
+        has_names: true,
+        end_of_row: b"}",
+        between_rows: b",",
+        blank: b"{",
+        tail: b"]",
+    };
+    pub(super) const NDJSON: Self =
+        Self { head: Head::Bytes(b""), end_of_row: b"}\n", between_rows: b"", tail: b"", ..Self::JSON };
+    pub(super) const CSV: Self = Self {
+        head: Head::Names,
+        has_names: false,
+        end_of_row: b"\n",
+        between_rows: b"",
+        // A line without anything would be taken for no row at all.
+        blank: b"\"\"",
+        tail: b"",
+    };
+    pub(super) const MESSAGE_PACK: Self =
+        Self { head: Head::Count, has_names: true, end_of_row: b"", between_rows: b"", blank: b"\x80", tail: b"" };
+}
 
-    /// One JSON array of objects.
-    pub(super) fn json(schema: &SchemaRef) -> Self {
-        let (open, start) = (b"[".to_vec(), b"{".to_vec());
-        let around = Around { open, between: b",", start, empty: b"", end: b"}", close: b"]" };
-        Self::new(Values::Json, around, json_names(schema))
-    }
-
-    /// A JSON object a line.
-    pub(super) fn ndjson(schema: &SchemaRef) -> Self {
-        let around =
-            Around { open: Vec::new(), between: b"", start: b"{".to_vec(), empty: b"", end: b"}\n", close: b"" };
-        Self::new(Values::Json, around, json_names(schema))
-    }
-
-    /// Lines of comma-separated values; texts are no formulas.
-    pub(super) fn csv(schema: &SchemaRef) -> Self {
-        Self::csv_of::<true>(schema, Values::Csv)
-    }
-
-    /// Lines of comma-separated values; texts are as they are.
-    pub(super) fn csv_raw(schema: &SchemaRef) -> Self {
-        Self::csv_of::<false>(schema, Values::CsvRaw)
-    }
-
-    fn csv_of<const SAFE: bool>(schema: &SchemaRef, values: Values) -> Self {
-        // A line without a byte would be none.
-        let (empty, end): (&[u8], &[u8]) = (b"\"\"", b"\n");
-        let comma = |at: usize| if at == 0 { Vec::new() } else { b",".to_vec() };
-        let mut open = Vec::new();
-        for (at, field) in schema.fields().iter().enumerate() {
-            open.extend(comma(at));
-            Csv::<SAFE>::text(field.name(), &mut open);
-        }
-        if open.is_empty() {
-            open.extend_from_slice(empty);
-        }
-        open.extend_from_slice(end);
-        let around = Around { open, between: b"", start: Vec::new(), empty, end, close: b"" };
-        Self::new(values, around, (0..schema.fields().len()).map(comma))
-    }
-
-    /// A MessagePack array of maps, which says in its beginning how many there will be.
-    pub(super) fn message_pack(schema: &SchemaRef, rows: usize) -> Result<Self, ArrowError> {
-        if u32::try_from(rows).is_err() {
-            return Err(ArrowError::InvalidArgumentError(format!("an array of {rows} rows is too long")));
-        }
-        let (mut open, mut start) = (Vec::new(), Vec::new());
-        msgpack::push_array_length(rows, &mut open);
-        msgpack::push_map_length(schema.fields().len(), &mut start);
-        let around = Around { open, between: b"", start, empty: b"", end: b"", close: b"" };
-        Ok(Self::new(Values::MessagePack, around, schema.fields().iter().map(msgpack::name)))
-    }
-
-    /// Writes rows until there are none or `out` is of `limit` bytes; gives how many it has written.
-    pub(super) fn write(&mut self, batch: &RecordBatch, limit: usize, out: &mut Vec<u8>) -> Result<usize, ArrowError> {
-        if let Some(open) = self.open.take() {
-            out.extend_from_slice(&open);
-        }
-        if batch.num_columns() != self.columns {
-            let (are, should) = (batch.num_columns(), self.columns);
-            return Err(ArrowError::SchemaError(format!("a batch has {are} columns instead of {should}")));
-        }
-        match self.values {
-            Values::Json => self.write_as::<Json>(batch, limit, out),
-            Values::Csv => self.write_as::<Csv<true>>(batch, limit, out),
-            Values::CsvRaw => self.write_as::<Csv<false>>(batch, limit, out),
-            Values::MessagePack => self.write_as::<MessagePack>(batch, limit, out),
-        }
-    }
-
-    fn write_as<D: Dialect>(
-        &mut self,
-        batch: &RecordBatch,
-        limit: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, ArrowError> {
-        let fields = batch.schema_ref().fields();
-        let mut columns = Vec::with_capacity(self.columns);
-        for (column, field) in batch.columns().iter().zip(fields) {
-            columns.push(cells::<D>(column.as_ref(), field)?);
-        }
-        let mut columns = columns.into_iter();
-        let mut first = columns.next();
-        let mut others: Vec<_> = self.before.iter().zip(columns).collect();
-        for row in 0..batch.num_rows() {
-            if self.has_row {
-                self.next.push(out);
+impl<D: Dialect> Rows<D> {
+    pub(super) fn new(shape: Shape, schema: &Schema) -> Self {
+        let before = schema.fields().iter().enumerate().map(|(index, field)| -> Vec<u8> {
+            let mut bytes = Vec::new();
+            if index > 0 {
+                D::separator(&mut bytes);
             } else {
-                self.first.push(out);
-                self.has_row = true;
+                D::open_object(schema.fields().len(), &mut bytes);
             }
-            let start = out.len();
-            if let Some(cell) = &mut first {
-                cell(row, out).map_err(|error| *error)?;
+            if shape.has_names {
+                D::text(field.name().as_bytes(), 0, field.name().len(), &mut bytes);
+                D::colon(&mut bytes);
             }
-            for (before, cell) in &mut others {
-                before.push(out);
-                cell(row, out).map_err(|error| *error)?;
-            }
-            if out.len() == start {
-                out.extend_from_slice(self.empty);
-            }
-            if out.len() >= limit {
-                return Ok(row + 1);
-            }
+            bytes
+        });
+        let before: Vec<Vec<u8>> = before.collect();
+        let first = before.first().map_or(&[][..], Vec::as_slice);
+        Self {
+            shape,
+            between: Fragment::new([shape.end_of_row, shape.between_rows, first].concat()),
+            before: before.into_iter().map(Fragment::new).collect(),
+            is_first: true,
+            dialect: PhantomData,
         }
-        Ok(batch.num_rows())
     }
 
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
-        if let Some(open) = self.open.take() {
-            out.extend_from_slice(&open);
+    /// Appends the end of a row that began at `start`.
+    fn end_row(&self, start: usize, out: &mut Vec<u8>) {
+        if out.len() == start {
+            out.extend_from_slice(self.shape.blank);
         }
-        if self.has_row {
-            out.extend_from_slice(self.end);
-        }
-        out.extend_from_slice(self.close);
+        out.extend_from_slice(self.shape.end_of_row);
     }
 }
 
-fn json_names(schema: &SchemaRef) -> impl Iterator<Item = Vec<u8>> {
-    schema.fields().iter().enumerate().map(|(at, field)| {
-        let mut name = if at == 0 { Vec::new() } else { b",".to_vec() };
-        push_string(field.name(), &mut name);
-        name.push(b':');
-        name
-    })
+impl<D: Dialect> Writer for Rows<D> {
+    fn start(&mut self, schema: &Schema, rows: usize, out: &mut Vec<u8>) {
+        match self.shape.head {
+            Head::Bytes(bytes) => out.extend_from_slice(bytes),
+            Head::Count => D::open_list(rows, out),
+            Head::Names => {
+                let start = out.len();
+                for (field, before) in schema.fields().iter().zip(&self.before) {
+                    before.append_to(out);
+                    D::text(field.name().as_bytes(), 0, field.name().len(), out);
+                }
+                self.end_row(start, out);
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &RecordBatch, _: usize, out: &mut Vec<u8>, until: usize) -> Result<usize, ArrowError> {
+        let columns = self.before.iter().zip(batch.columns());
+        let columns = columns.map(|(before, column)| Ok((before, cells::<D>(column)?)));
+        let mut columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
+        let mut row = 0;
+        let may_be_blank = columns.is_empty() || (columns.len() == 1 && !self.shape.has_names);
+        let Some(((before, first), others)) = columns.split_first_mut().filter(|_| !may_be_blank) else {
+            while row < batch.num_rows() && out.len() < until {
+                if !std::mem::replace(&mut self.is_first, false) {
+                    out.extend_from_slice(self.shape.between_rows);
+                }
+                let start = out.len();
+                if let Some((_, cells)) = columns.first_mut() {
+                    cells.write(row, out);
+                }
+                self.end_row(start, out);
+                row += 1;
+            }
+            return Ok(row);
+        };
+        while row < batch.num_rows() && out.len() < until {
+            if row > 0 {
+                self.between.append_to(out);
+            } else {
+                if !self.is_first {
+                    out.extend_from_slice(self.shape.between_rows);
+                }
+                before.append_to(out);
+            }
+            first.write(row, out);
+            for (before, cells) in &mut *others {
+                before.append_to(out);
+                cells.write(row, out);
+            }
+            row += 1;
+        }
+        out.extend_from_slice(self.shape.end_of_row);
+        self.is_first = false;
+        Ok(row)
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
+        out.extend_from_slice(self.shape.tail);
+        Ok(())
+    }
 }

@@ -364,6 +364,19 @@ impl OutputColumn {
     }
 }
 
+/// Batches have dictionaries of their own, and all their values together may be more than narrow codes can tell apart.
+fn with_wide_codes(field: Field) -> Field {
+    match field.data_type() {
+        DataType::Dictionary(codes, values)
+            if matches!(**codes, DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16) =>
+        {
+            let wide = DataType::Dictionary(Box::new(DataType::Int32), values.clone());
+            field.with_data_type(wide)
+        }
+        _ => field,
+    }
+}
+
 impl BoundGroup {
     /// A group of rows of `schema`.
     pub(crate) fn new(keys: Vec<OutputColumn>, aggregates: Vec<BoundAggregate>, schema: &Schema) -> Self {
@@ -371,7 +384,7 @@ impl BoundGroup {
             let counts = matches!(aggregate.function, Aggregate::Count | Aggregate::CountDistinct);
             Field::new(&*aggregate.name, aggregate.data_type.clone(), !counts)
         });
-        let fields: Vec<Field> = keys.iter().map(|key| key.field(schema)).chain(made).collect();
+        let fields: Vec<Field> = keys.iter().map(|key| with_wide_codes(key.field(schema))).chain(made).collect();
         Self { keys, aggregates, schema: Arc::new(Schema::new(fields)) }
     }
 

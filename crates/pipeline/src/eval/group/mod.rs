@@ -7,7 +7,7 @@
 //!
 //! A large table is cut into a fixed number of ranges, which are grouped side by side and then joined in their order. The
 //! number of ranges does not depend on the number of threads, and neither do the groups, their order, or what sums of floats
-//! come to.
+//! come to. (Floats are added batch by batch: a table that is cut otherwise may give other last bits.)
 
 mod distinct;
 mod extreme;
@@ -35,6 +35,8 @@ use state::States;
 const RANGES: usize = 8;
 /// Rows that make a range worth its joining.
 const RANGE_ROWS: usize = 128 * 1024;
+/// Pieces that are looked at one by one where some groups are enough.
+const FIRST_PIECES: usize = 4;
 
 /// The groups of a table, as batches of the group's schema, in order of first appearance.
 ///
@@ -49,30 +51,35 @@ pub(super) fn grouped(
 ) -> Result<Vec<RecordBatch>, EvalError> {
     let pieces = pieces(input.batches);
     stats.batches += input.batches.len() as u64;
-    let enough = enough(query, group);
-    let rows: usize = pieces.iter().map(RecordBatch::num_rows).sum();
-    let ranges = (rows / RANGE_ROWS).clamp(1, RANGES);
+    let enough = enough(query, group).unwrap_or(usize::MAX);
     let mut whole = Grouping::new(query, group);
-    if ranges == 1 || enough.is_some() {
-        for piece in &pieces {
-            whole.push(piece, run)?;
-            if enough.is_some_and(|enough| whole.keys.groups() >= enough) {
-                break;
-            }
-        }
-    } else {
+    let mut left = pieces.as_slice();
+    // Where some groups are enough, the first pieces often have them.
+    while let [piece, rest @ ..] = left
+        && whole.keys.groups() < enough
+        && (enough < usize::MAX && pieces.len() - left.len() < FIRST_PIECES || is_short(left))
+    {
+        whole.push(piece, run)?;
+        left = rest;
+    }
+    if whole.keys.groups() < enough && !left.is_empty() {
         let range = |range: &[RecordBatch]| -> Result<Grouping, EvalError> {
             let mut grouping = Grouping::new(query, group);
             range.iter().try_for_each(|piece| grouping.push(piece, run))?;
             Ok(grouping)
         };
-        let parts: Vec<Grouping> =
-            pieces.par_chunks(pieces.len().div_ceil(ranges)).map(range).collect::<Result<_, _>>()?;
-        whole = joined(parts, run)?.unwrap_or(whole);
+        let parts = left.par_chunks(left.len().div_ceil(RANGES)).map(range).collect::<Result<Vec<_>, _>>()?;
+        let parts = if whole.rows_tested > 0 { std::iter::once(whole).chain(parts).collect() } else { parts };
+        whole = joined(parts, run)?.unwrap_or_else(|| Grouping::new(query, group));
     }
     stats.rows_tested += whole.rows_tested;
     stats.rows_matched += whole.rows_matched;
     whole.finish()
+}
+
+/// Whether so few rows are left that joining ranges would cost more than it saves.
+fn is_short(pieces: &[RecordBatch]) -> bool {
+    pieces.iter().map(RecordBatch::num_rows).sum::<usize>() < 2 * RANGE_ROWS
 }
 
 /// How many groups are enough: those of the first rows, if there is no more to a group than its keys and nothing can

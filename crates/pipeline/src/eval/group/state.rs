@@ -142,7 +142,8 @@ impl States {
     pub(super) fn finish(mut self, aggregates: &[BoundAggregate], groups: usize) -> Result<Vec<ArrayRef>, EvalError> {
         self.grow(groups);
         let made = aggregates.iter().zip(&self.of).map(|(aggregate, state)| {
-            let column = self.states[*state].kept.finish(aggregate, groups).map_err(|error| named(error, &aggregate.name))?;
+            let column =
+                self.states[*state].kept.finish(aggregate, groups).map_err(|error| named(error, &aggregate.name))?;
             Ok(if column.data_type() == &aggregate.data_type { column } else { cast(&column, &aggregate.data_type)? })
         });
         made.collect()
@@ -375,7 +376,8 @@ fn add_whole(sums: &mut [i128], numbers: &[u32], values: &ArrayRef) -> Result<()
         | DataType::Decimal256(_, scale) => {
             // A value of more digits has no place in a sum of 38.
             let strict = CastOptions { safe: false, ..CastOptions::default() };
-            let values = cast_with_options(values, &DataType::Decimal128(38, *scale), &strict).map_err(|_| overflow())?;
+            let values =
+                cast_with_options(values, &DataType::Decimal128(38, *scale), &strict).map_err(|_| overflow())?;
             add(sums, numbers, values.as_primitive::<Decimal128Type>(), |sum, value| {
                 *sum = sum.checked_add(value).ok_or_else(overflow)?;
                 Ok(())
