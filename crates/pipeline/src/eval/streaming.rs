@@ -62,8 +62,8 @@ impl Streaming {
         let rows = match &mut self.held {
             Held::Groups(groups) => {
                 super::rows::pieces(std::slice::from_ref(batch))
-                    .iter()
-                    .try_for_each(|piece| groups.push(piece, &Run::unbounded()))?;
+                    .chunks(1)
+                    .try_for_each(|piece| groups.push(piece, 0, &Run::unbounded()))?;
                 return Ok(Flow::Continue);
             }
             Held::Rows(rows) => rows,
@@ -92,7 +92,7 @@ impl Streaming {
     pub fn finish(self) -> Result<Evaluated, EvalError> {
         match self.held {
             Held::Groups(groups) => {
-                let batches = groups.finish()?;
+                let batches = groups.finish(&Run::unbounded())?;
                 let second = self.query.second_stage();
                 evaluate(&second, Input { schema: second.schema(), batches: &batches }, &Run::unbounded())
             }

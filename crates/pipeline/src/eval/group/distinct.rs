@@ -3,10 +3,16 @@
 //! The values of the column are numbered over all groups; what is kept is the set of pairs of a group and a value. Without
 //! key columns there is one group, and the number of values is the answer.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
+use super::keys::{pair, unpaired};
 use super::number::Numbers;
+use super::partitions::Scratch;
+use super::shared::{SharedDistinct, SharedValues};
+use super::state::Numbered;
 use super::values::Values;
 use crate::eval::EvalError;
 
@@ -14,31 +20,76 @@ use crate::eval::EvalError;
 #[derive(Debug)]
 pub(super) struct Distinct {
     data_type: DataType,
-    /// None before the first rows.
-    values: Option<Values>,
-    /// Pairs of a group and a value, where there are key columns.
-    pairs: Option<Numbers>,
+    sets: Sets,
     /// The value of each row; kept for its memory.
     numbers: Vec<u32>,
+}
+
+#[derive(Debug)]
+enum Sets {
+    Own {
+        /// None before the first rows.
+        values: Option<Values>,
+        /// Pairs of a group and a value, where there are key columns.
+        pairs: Option<Numbers>,
+    },
+    Shared(Arc<SharedDistinct>, Scratch),
 }
 
 impl Distinct {
     /// No values yet.
     pub(super) fn new(data_type: DataType, has_keys: bool) -> Self {
-        Self { data_type, values: None, pairs: has_keys.then(Numbers::default), numbers: Vec::new() }
+        let sets = Sets::Own { values: None, pairs: has_keys.then(Numbers::default) };
+        Self { data_type, sets, numbers: Vec::new() }
     }
 
-    /// Takes rows.
-    pub(super) fn update(&mut self, groups: &[u32], column: &ArrayRef) -> Result<(), EvalError> {
-        let values = match &mut self.values {
-            Some(values) => values,
-            none => none.insert(Values::new(&self.data_type)?),
+    /// No values yet, of any range; those that were many here are told to be many.
+    pub(super) fn shared(&self, has_keys: bool, is_many: impl Fn(usize) -> bool) -> Result<Self, EvalError> {
+        let (values, pairs) = self.lens();
+        let pairs = has_keys.then(|| SharedValues::new(&DataType::UInt64, is_many(pairs))).transpose()?;
+        let shared = SharedDistinct::new(SharedValues::new(&self.data_type, is_many(values))?, pairs);
+        let sets = Sets::Shared(Arc::new(shared), Scratch::default());
+        Ok(Self { data_type: self.data_type.clone(), sets, numbers: Vec::new() })
+    }
+
+    /// The same for another range.
+    pub(super) fn beside(&self) -> Self {
+        let sets = match &self.sets {
+            Sets::Own { pairs, .. } => Sets::Own { values: None, pairs: pairs.as_ref().map(|_| Numbers::default()) },
+            Sets::Shared(shared, _) => Sets::Shared(Arc::clone(shared), Scratch::default()),
+        };
+        Self { data_type: self.data_type.clone(), sets, numbers: Vec::new() }
+    }
+
+    /// The column's type.
+    pub(super) fn data_type(&self) -> &DataType {
+        &self.data_type
+    }
+
+    /// How many values there are, and how many pairs, where they are this range's own.
+    pub(super) fn lens(&self) -> (usize, usize) {
+        match &self.sets {
+            Sets::Own { values, pairs } => {
+                (values.as_ref().map_or(0, Values::len), pairs.as_ref().map_or(0, Numbers::len))
+            }
+            Sets::Shared(..) => (0, 0),
+        }
+    }
+
+    /// Takes rows; the column comes in pieces.
+    pub(super) fn update(&mut self, rows: Numbered<'_>, pieces: &[ArrayRef]) -> Result<(), EvalError> {
+        let (values, pairs) = match &mut self.sets {
+            Sets::Own { values: Some(values), pairs } => (values, pairs),
+            Sets::Own { values, pairs } => (values.insert(Values::new(&self.data_type)?), pairs),
+            Sets::Shared(shared, scratch) => return shared.update(rows, pieces, &mut self.numbers, scratch),
         };
         self.numbers.clear();
-        values.number(column, &mut self.numbers)?;
-        if let Some(pairs) = &mut self.pairs {
-            for (group, value) in groups.iter().zip(&self.numbers) {
-                pairs.number(u64::from(*group) << 32 | u64::from(*value));
+        for piece in pieces {
+            values.number(piece, &mut self.numbers)?;
+        }
+        if let Some(pairs) = pairs {
+            for (group, value) in rows.numbers.iter().zip(&self.numbers) {
+                pairs.number(pair(*group, *value));
             }
         }
         Ok(())
@@ -46,40 +97,59 @@ impl Distinct {
 
     /// Takes over the values of later rows, whose groups are `numbers` here.
     pub(super) fn join(&mut self, later: Self, numbers: &[u32]) -> Result<(), EvalError> {
-        let Some(theirs) = later.values else { return Ok(()) };
-        let values = match &mut self.values {
+        let (Sets::Own { values, pairs: mine }, Sets::Own { values: Some(theirs), pairs }) =
+            (&mut self.sets, later.sets)
+        else {
+            // What is shared is here already.
+            return Ok(());
+        };
+        let values = match values {
             Some(values) => values,
             none => none.insert(Values::new(&self.data_type)?),
         };
         // A null that has come late moves no number, as numbers are given in order of appearance.
         let moved = values.join(theirs)?;
-        if let (Some(mine), Some(theirs)) = (&mut self.pairs, later.pairs) {
-            for pair in theirs.values() {
-                let (group, value) = ((pair >> 32) as usize, *pair as u32 as usize);
-                mine.number(u64::from(numbers[group]) << 32 | u64::from(moved[value]));
+        if let (Some(mine), Some(theirs)) = (mine, pairs) {
+            for (group, value) in theirs.values().iter().map(|both| unpaired(*both)) {
+                mine.number(pair(numbers[group as usize], moved[value as usize]));
             }
         }
         Ok(())
     }
 
     /// The number of values of each group, null not among them.
-    pub(super) fn counts(&self, groups: usize) -> Vec<u64> {
+    pub(super) fn counts(&self, groups: usize) -> Result<Vec<u64>, EvalError> {
         let mut counts = vec![0; groups];
-        let Some(values) = &self.values else { return counts };
-        match &self.pairs {
-            None => counts.iter_mut().for_each(|count| *count = values.known() as u64),
-            Some(pairs) => {
+        match &self.sets {
+            Sets::Shared(shared, _) => return shared.counts(groups),
+            Sets::Own { values: None, .. } => {}
+            Sets::Own { values: Some(values), pairs: None } => {
+                counts.iter_mut().for_each(|count| *count = values.known() as u64);
+            }
+            Sets::Own { values: Some(values), pairs: Some(pairs) } => {
                 let null = values.null();
-                for pair in pairs.values().iter().filter(|pair| Some(**pair as u32) != null) {
-                    counts[(pair >> 32) as usize] += 1;
-                }
+                let pairs = pairs.values().iter().map(|both| unpaired(*both));
+                pairs.filter(|(_, value)| Some(*value) != null).for_each(|(group, _)| counts[group as usize] += 1);
             }
         }
-        counts
+        Ok(counts)
     }
 
-    /// The bytes that they take.
+    /// The bytes that this range's own take.
     pub(super) fn bytes(&self) -> usize {
-        self.values.as_ref().map_or(0, Values::bytes) + self.pairs.as_ref().map_or(0, Numbers::bytes)
+        match &self.sets {
+            Sets::Own { values, pairs } => {
+                values.as_ref().map_or(0, Values::bytes) + pairs.as_ref().map_or(0, Numbers::bytes)
+            }
+            Sets::Shared(_, scratch) => scratch.bytes(),
+        }
+    }
+
+    /// The bytes that the shared ones take.
+    pub(super) fn shared_bytes(&self) -> usize {
+        match &self.sets {
+            Sets::Own { .. } => 0,
+            Sets::Shared(shared, _) => shared.bytes(),
+        }
     }
 }

@@ -121,6 +121,11 @@ impl Extremes {
         Self { end, data_type, kept }
     }
 
+    /// The same for another range, with nothing known yet.
+    pub(super) fn beside(&self) -> Self {
+        Self::new(self.end, self.data_type.clone())
+    }
+
     /// Makes room for groups.
     pub(super) fn grow(&mut self, groups: usize) {
         match &mut self.kept {

@@ -11,7 +11,7 @@ use super::number::Numbers;
 use super::values::Values;
 use crate::eval::EvalError;
 
-/// The groups of some rows.
+/// The groups of one range of rows.
 #[derive(Debug)]
 pub(super) struct Keys {
     types: Vec<DataType>,
@@ -37,8 +37,13 @@ impl Keys {
         Ok(())
     }
 
-    /// Appends the number of the group of each of `rows` rows.
-    pub(super) fn number(&mut self, columns: &[ArrayRef], rows: usize, out: &mut Vec<u32>) -> Result<(), EvalError> {
+    /// Appends the number of the group of each of `rows` rows; each column comes in pieces.
+    pub(super) fn number(
+        &mut self,
+        columns: &[Vec<ArrayRef>],
+        rows: usize,
+        out: &mut Vec<u32>,
+    ) -> Result<(), EvalError> {
         self.begin()?;
         let Self { columns: known, pairs, next, .. } = self;
         let (Some(first), Some(column)) = (known.first_mut(), columns.first()) else {
@@ -46,15 +51,25 @@ impl Keys {
             return Ok(());
         };
         let start = out.len();
-        first.number(column, out)?;
+        column.iter().try_for_each(|piece| first.number(piece, out))?;
         for ((values, column), pairs) in known.iter_mut().zip(columns).skip(1).zip(pairs) {
             next.clear();
-            values.number(column, next)?;
+            column.iter().try_for_each(|piece| values.number(piece, next))?;
             for (number, next) in out[start..].iter_mut().zip(next.iter()) {
                 *number = pairs.number(pair(*number, *next));
             }
         }
         Ok(())
+    }
+
+    /// How many values the columns have, and how many pairs there are up to each column.
+    pub(super) fn lens(&self) -> (Vec<usize>, Vec<usize>) {
+        (self.columns.iter().map(Values::len).collect(), self.pairs.iter().map(Numbers::len).collect())
+    }
+
+    /// The columns' types.
+    pub(super) fn types(&self) -> &[DataType] {
+        &self.types
     }
 
     /// How many groups there are.
@@ -115,10 +130,10 @@ impl Keys {
     }
 }
 
-fn pair(before: u32, next: u32) -> u64 {
+pub(super) fn pair(before: u32, next: u32) -> u64 {
     u64::from(before) << 32 | u64::from(next)
 }
 
-fn unpaired(pair: u64) -> (u32, u32) {
+pub(super) fn unpaired(pair: u64) -> (u32, u32) {
     ((pair >> 32) as u32, pair as u32)
 }

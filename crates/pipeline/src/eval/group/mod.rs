@@ -5,36 +5,45 @@
 //! list of group numbers, one for each row, and each aggregate ([`state`]) goes over that list and its own column in one
 //! simple loop.
 //!
-//! A large table is cut into a fixed number of ranges, which are grouped side by side and then joined in their order. The
-//! number of ranges does not depend on the number of threads, and neither do the groups, their order, or what sums of floats
-//! come to. (Floats are added batch by batch: a table that is cut otherwise may give other last bits.)
+//! A large table is cut into a number of ranges, which are grouped side by side ([`grouping`]) and then joined in their
+//! order. Ranges of few groups have each their own; where a sample of the rows tells of many, they share them ([`shared`]).
+//! The number of ranges does not depend on the number of threads, and neither do the groups, their order, or what sums of
+//! floats come to. (Floats are added batch by batch: a table that is cut otherwise may give other last bits.)
 
+mod codes;
+mod columns;
 mod distinct;
 mod extreme;
+mod grouping;
+mod kept;
 mod keys;
+mod median;
 mod number;
+mod partitions;
+mod shared;
 mod state;
+mod sum;
 mod text;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
-use arrow::compute::{FilterBuilder, FilterPredicate};
+use arrow::array::RecordBatch;
 use rayon::prelude::*;
 
-use super::cast::cast_column;
-use super::rows::{pieces, surviving};
-use super::{EvalError, EvalStats, Input, Run};
-use crate::query::{BoundGroup, BoundQuery, OutputColumn};
-use keys::Keys;
-use state::States;
+use super::rows::pieces;
+use super::{EvalError, EvalStats, Input, PIECE_ROWS, Run};
+use crate::query::{BoundGroup, BoundQuery};
+pub(super) use grouping::Grouping;
 
 /// Ranges that a large table is cut into. More would be more to join, fewer would leave cores idle.
 const RANGES: usize = 8;
 /// Rows that make a range worth its joining.
 const RANGE_ROWS: usize = 128 * 1024;
+/// Places of a table where a few rows are looked at first, and how many rows each time.
+const SAMPLES: usize = 8;
+const SAMPLE_ROWS: usize = 1024;
 /// Pieces that are looked at one by one where some groups are enough.
 const FIRST_PIECES: usize = 4;
 
@@ -56,25 +65,47 @@ pub(super) fn grouped(
     let mut left = pieces.as_slice();
     // Where some groups are enough, the first pieces often have them.
     while let [piece, rest @ ..] = left
-        && whole.keys.groups() < enough
+        && whole.groups() < enough
         && (enough < usize::MAX && pieces.len() - left.len() < FIRST_PIECES || is_short(left))
     {
-        whole.push(piece, run)?;
+        whole.push(std::slice::from_ref(piece), 0, run)?;
         left = rest;
     }
-    if whole.keys.groups() < enough && !left.is_empty() {
-        let range = |range: &[RecordBatch]| -> Result<Grouping, EvalError> {
-            let mut grouping = Grouping::new(query, group);
-            range.iter().try_for_each(|piece| grouping.push(piece, run))?;
+    if whole.groups() < enough && !left.is_empty() {
+        let (empty, ranges) = match sample(&whole, left, run)? {
+            Some((shared, ranges)) if whole.rows_tested == 0 => (shared, ranges),
+            _ => (whole.beside(), RANGES),
+        };
+        let length = left.len().div_ceil(ranges);
+        let range = |(at, range): (usize, &[RecordBatch])| -> Result<Grouping, EvalError> {
+            let mut grouping = empty.beside();
+            let at_once = grouping.pieces_at_once();
+            for (pieces, next) in range.chunks(at_once).zip((at * length..).step_by(at_once)) {
+                grouping.push(pieces, (next * PIECE_ROWS) as u64, run)?;
+            }
             Ok(grouping)
         };
-        let parts = left.par_chunks(left.len().div_ceil(RANGES)).map(range).collect::<Result<Vec<_>, _>>()?;
+        let parts = left.par_chunks(length).enumerate().map(range).collect::<Result<Vec<_>, _>>()?;
         let parts = if whole.rows_tested > 0 { std::iter::once(whole).chain(parts).collect() } else { parts };
         whole = joined(parts, run)?.unwrap_or_else(|| Grouping::new(query, group));
     }
     stats.rows_tested += whole.rows_tested;
     stats.rows_matched += whole.rows_matched;
-    whole.finish()
+    whole.finish(run)
+}
+
+/// Looks at some rows of the whole table: if they tell of many values, gives what the ranges are to share, and how many
+/// ranges there should be, as each has states of its own for all groups.
+fn sample(empty: &Grouping, pieces: &[RecordBatch], run: &Run) -> Result<Option<(Grouping, usize)>, EvalError> {
+    let mut sample = empty.beside();
+    for piece in pieces.iter().step_by(pieces.len().div_ceil(SAMPLES)) {
+        sample.push(&[piece.slice(0, piece.num_rows().min(SAMPLE_ROWS))], 0, run)?;
+    }
+    run.give_back(sample.held_bytes());
+    let Some(shared) = sample.shared()? else { return Ok(None) };
+    let rows: usize = pieces.iter().map(RecordBatch::num_rows).sum();
+    let ranges = rows as u64 / (sample.guessed_groups() * 4).max(1);
+    Ok(Some((shared, usize::try_from(ranges).unwrap_or(RANGES).clamp(2, RANGES))))
 }
 
 /// Whether so few rows are left that joining ranges would cost more than it saves.
@@ -111,132 +142,4 @@ fn joined(mut parts: Vec<Grouping>, run: &Run) -> Result<Option<Grouping>, EvalE
         parts = pairs.into_par_iter().map(join).collect::<Result<_, EvalError>>()?;
     }
     Ok(parts.pop())
-}
-
-/// Rows on their way to groups. Holds groups, not rows.
-#[derive(Debug)]
-pub(super) struct Grouping {
-    query: BoundQuery,
-    group: BoundGroup,
-    keys: Keys,
-    states: States,
-    /// The group of each row of a piece; kept for its memory.
-    numbers: Vec<u32>,
-    held_bytes: usize,
-    rows_tested: u64,
-    rows_matched: u64,
-}
-
-impl Grouping {
-    /// No groups yet.
-    pub(super) fn new(query: &BoundQuery, group: &BoundGroup) -> Self {
-        let types = |keys: &[OutputColumn]| {
-            let fields = group.schema().fields();
-            keys.iter().zip(fields).map(|(_, field)| field.data_type().clone()).collect::<Vec<_>>()
-        };
-        Self {
-            keys: Keys::new(&types(group.keys())),
-            states: States::new(group.aggregates(), query.schema(), !group.keys().is_empty()),
-            query: query.clone(),
-            group: group.clone(),
-            numbers: Vec::new(),
-            held_bytes: 0,
-            rows_tested: 0,
-            rows_matched: 0,
-        }
-    }
-
-    /// Takes the rows of a batch that fulfil the query's condition.
-    pub(super) fn push(&mut self, batch: &RecordBatch, run: &Run) -> Result<(), EvalError> {
-        run.check()?;
-        let mask = surviving(&self.query, batch)?;
-        let rows = mask.as_ref().map_or(batch.num_rows(), |mask| mask.count_set_bits());
-        self.rows_tested += batch.num_rows() as u64;
-        self.rows_matched += rows as u64;
-        if rows == 0 {
-            return Ok(());
-        }
-        let filter = mask.filter(|_| rows < batch.num_rows()).map(|mask| {
-            let filter = FilterBuilder::new(&BooleanArray::new(mask, None));
-            // Several columns are filtered by it.
-            filter.optimize().build()
-        });
-        let mut columns = Columns { query: &self.query, batch, filter, read: Vec::new() };
-        let keys = self.group.keys().iter().map(|key| columns.get(key.column, key.cast.as_ref()));
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        self.numbers.clear();
-        self.keys.number(&keys, rows, &mut self.numbers)?;
-        self.states.update(&self.numbers, self.keys.groups(), |column, cast| columns.get(column, cast))?;
-        self.settle(run)
-    }
-
-    /// Takes the memory that was added, or gives back what was not needed.
-    fn settle(&mut self, run: &Run) -> Result<(), EvalError> {
-        let held = self.keys.bytes() + self.states.bytes();
-        match held.checked_sub(self.held_bytes) {
-            Some(more) => run.take(more)?,
-            None => run.give_back(self.held_bytes - held),
-        }
-        self.held_bytes = held;
-        Ok(())
-    }
-
-    /// The bytes of the groups.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
-    }
-
-    /// Takes over the groups of rows that come after this one's.
-    fn join(&mut self, later: Self, run: &Run) -> Result<(), EvalError> {
-        let numbers = self.keys.join(later.keys)?;
-        self.states.join(later.states, &numbers, self.keys.groups())?;
-        self.rows_tested += later.rows_tested;
-        self.rows_matched += later.rows_matched;
-        run.give_back(later.held_bytes);
-        self.settle(run)
-    }
-
-    /// The groups.
-    pub(super) fn finish(mut self) -> Result<Vec<RecordBatch>, EvalError> {
-        if self.group.keys().is_empty() {
-            // No rows are one group, too.
-            self.states.grow(1);
-        }
-        let groups = self.keys.groups();
-        if groups == 0 {
-            return Ok(Vec::new());
-        }
-        let mut columns = self.keys.finish()?;
-        columns.extend(self.states.finish(self.group.aggregates(), groups)?);
-        let options = RecordBatchOptions::new().with_row_count(Some(groups));
-        Ok(vec![RecordBatch::try_new_with_options(self.group.schema().clone(), columns, &options)?])
-    }
-}
-
-/// The columns of the rows that are left of a batch, each filtered and cast once.
-struct Columns<'a> {
-    query: &'a BoundQuery,
-    batch: &'a RecordBatch,
-    filter: Option<FilterPredicate>,
-    read: Vec<((usize, Option<arrow::datatypes::DataType>), ArrayRef)>,
-}
-
-impl Columns<'_> {
-    fn get(&mut self, column: usize, cast: Option<&arrow::datatypes::DataType>) -> Result<ArrayRef, EvalError> {
-        if let Some((_, array)) = self.read.iter().find(|((read, to), _)| *read == column && to.as_ref() == cast) {
-            return Ok(array.clone());
-        }
-        let array = match cast {
-            Some(to) => {
-                let plain = self.get(column, None)?;
-                cast_column(&plain, to, self.query.schema().field(column).name())?
-            }
-            None => match &self.filter {
-                Some(filter) => filter.filter(self.batch.column(column))?,
-                None => self.batch.column(column).clone(),
-            },
-        };
-        self.read.push(((column, cast.cloned()), array.clone()));
-        Ok(array)
-    }
 }

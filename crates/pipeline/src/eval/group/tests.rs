@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::*;
-use crate::query::{Aggregate, BoundAggregate};
+use crate::query::{Aggregate, BoundAggregate, OutputColumn};
 
 const TEXTS: [&str; 7] =
     ["", "a", "b", "twelve bytes", "thirteen byte", "thirteen bytf", "ä long text that differs at its end"];
@@ -112,15 +112,29 @@ fn cut(batch: &RecordBatch, cuts: &[Index]) -> Vec<RecordBatch> {
 
 /// The groups of batches, each batch a range of its own that is joined with the others.
 fn by_ranges(query: &BoundQuery, group: &BoundGroup, batches: &[RecordBatch]) -> Vec<RecordBatch> {
+    joined_from(&Grouping::new(query, group), batches)
+}
+
+/// The same with values shared by the ranges, of which those are told to be many that are more than `few`; none if there
+/// are no rows, or values that cannot be told so.
+fn by_shared(query: &BoundQuery, group: &BoundGroup, batches: &[RecordBatch], few: usize) -> Option<Vec<RecordBatch>> {
+    let mut sample = Grouping::new(query, group);
+    sample.push(batches, 0, &Run::unbounded()).unwrap();
+    let shared = sample.shared_if(|values| values > few).unwrap().filter(|_| !batches.is_empty())?;
+    Some(joined_from(&shared, batches))
+}
+
+fn joined_from(empty: &Grouping, batches: &[RecordBatch]) -> Vec<RecordBatch> {
     let run = Run::unbounded();
-    let parts = batches.iter().map(|batch| {
-        let mut part = Grouping::new(query, group);
-        part.push(batch, &run).unwrap();
+    let part = |(at, batch): (usize, &RecordBatch)| {
+        let mut part = empty.beside();
+        part.push(std::slice::from_ref(batch), (at * PIECE_ROWS) as u64, &run).unwrap();
         part
-    });
-    match joined(parts.collect(), &run).unwrap() {
-        Some(whole) => whole.finish().unwrap(),
-        None => Grouping::new(query, group).finish().unwrap(),
+    };
+    let parts: Vec<Grouping> = batches.par_iter().enumerate().map(part).collect();
+    match joined(parts, &run).unwrap() {
+        Some(whole) => whole.finish(&run).unwrap(),
+        None => empty.beside().finish(&run).unwrap(),
     }
 }
 
@@ -202,7 +216,8 @@ proptest! {
         if keys.is_empty() && oracle.is_empty() {
             oracle.push((Vec::new(), Vec::new()));
         }
-        for found in [whole, ranges] {
+        let shared = [0, 3, usize::MAX].map(|few| by_shared(&query, &group, &batches, few));
+        for found in [whole, ranges].into_iter().chain(shared.into_iter().flatten()) {
             let rows_found: usize = found.iter().map(RecordBatch::num_rows).sum();
             prop_assert_eq!(rows_found, oracle.len());
             let Some(found) = found.first() else { continue };
@@ -231,8 +246,10 @@ proptest! {
             vec![(Aggregate::Min, Some(column)), (Aggregate::Max, Some(column)), (Aggregate::CountDistinct, Some(column))];
         let (query, group) = grouping(&schema, &[5], wanted);
         let batches = cut(&batch, &cuts);
-        let found = by_ranges(&query, &group, &batches);
-        for (at, (_, rows)) in by_oracle(&batch, &[5]).iter().enumerate() {
+        let shared = [0, 3, usize::MAX].map(|few| by_shared(&query, &group, &batches, few));
+        let all = [by_ranges(&query, &group, &batches)].into_iter().chain(shared.into_iter().flatten());
+        let rows = by_oracle(&batch, &[5]);
+        for (found, (at, (_, rows))) in all.flat_map(|found| rows.iter().enumerate().map(move |row| (found.clone(), row))) {
             let found = &found[0];
             let taken = arrow::array::UInt64Array::from_iter_values(rows.iter().map(|row| *row as u64));
             let plain = match schema.field(column).data_type() {

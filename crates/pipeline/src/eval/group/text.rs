@@ -11,7 +11,7 @@ use hashbrown::HashTable;
 /// Slots of the cache of values that were seen last: 16 KiB.
 const SLOTS: usize = 512;
 /// The longest value that is inside of its view.
-const INLINE: usize = 12;
+pub(super) const INLINE: usize = 12;
 
 /// A number for this process, so that nobody can choose values that collide.
 pub(super) fn seed() -> u64 {

@@ -7,20 +7,21 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, LargeStringArray, StringArray, StringViewArray,
-    UInt64Array, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, LargeStringArray, StringViewArray, UInt64Array,
+    new_null_array,
 };
-use arrow::compute::{cast, concat, take};
+use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::codes::Codes;
 use super::number::Numbers;
 use super::text::Texts;
 use crate::eval::EvalError;
 
 /// The number of no value.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// The distinct values of a column.
 #[derive(Debug)]
@@ -44,14 +45,6 @@ enum Kind {
     Rows(RowConverter, Texts),
 }
 
-#[derive(Debug)]
-struct Codes {
-    values: Values,
-    /// The dictionary of the last piece, and the numbers of its values; [`NONE`] for one that has not come yet.
-    last: Option<ArrayRef>,
-    numbers: Vec<u32>,
-}
-
 impl Values {
     /// No values yet, of a type.
     pub(super) fn new(data_type: &DataType) -> Result<Self, EvalError> {
@@ -64,10 +57,7 @@ impl Values {
             Float16 | Float32 | Float64 => Kind::Floats(Numbers::default()),
             Boolean => Kind::Bools(Numbers::default()),
             Utf8 | LargeUtf8 | Utf8View => Kind::Texts(Texts::default()),
-            Dictionary(_, values) => {
-                let values = Values::new(values)?;
-                Kind::Dictionary(Box::new(Codes { values, last: None, numbers: Vec::new() }))
-            }
+            Dictionary(_, values) => Kind::Dictionary(Box::new(Codes::new(Values::new(values)?))),
             other => Kind::Rows(RowConverter::new(vec![SortField::new(other.clone())])?, Texts::default()),
         };
         Ok(Self { data_type: data_type.clone(), kind, null: None })
@@ -83,14 +73,14 @@ impl Values {
         match &self.kind {
             Kind::Signed(n) | Kind::Unsigned(n) | Kind::Floats(n) | Kind::Bools(n) => n.len(),
             Kind::Texts(texts) | Kind::Rows(_, texts) => texts.len(),
-            Kind::Dictionary(codes) => codes.values.known(),
+            Kind::Dictionary(codes) => codes.values().known(),
         }
     }
 
     /// The number of null, if it has come.
     pub(super) fn null(&self) -> Option<u32> {
         match &self.kind {
-            Kind::Dictionary(codes) => codes.values.null(),
+            Kind::Dictionary(codes) => codes.values().null(),
             _ => self.null,
         }
     }
@@ -146,7 +136,7 @@ impl Values {
     pub(super) fn join(&mut self, later: Self) -> Result<Vec<u32>, EvalError> {
         let mut numbers = Vec::with_capacity(later.len());
         match (&mut self.kind, later.kind) {
-            (Kind::Dictionary(mine), Kind::Dictionary(theirs)) => return mine.values.join(theirs.values),
+            (Kind::Dictionary(mine), Kind::Dictionary(theirs)) => return mine.join(*theirs),
             (Kind::Signed(mine), Kind::Signed(theirs))
             | (Kind::Unsigned(mine), Kind::Unsigned(theirs))
             | (Kind::Floats(mine), Kind::Floats(theirs))
@@ -180,13 +170,13 @@ impl Values {
             Kind::Bools(numbers) => {
                 Arc::new(numbers.values().iter().map(|value| Some(*value == 1)).collect::<BooleanArray>())
             }
-            Kind::Texts(texts) => text_column(&texts, &self.data_type)?,
+            Kind::Texts(texts) => text_column(texts.iter().map(Some), &self.data_type)?,
             Kind::Rows(converter, texts) => {
                 let parser = converter.parser();
                 let rows = texts.iter().map(|bytes| parser.parse(bytes));
                 converter.convert_rows(rows)?.remove(0)
             }
-            Kind::Dictionary(codes) => codes.values.finish()?,
+            Kind::Dictionary(codes) => codes.into_values().finish()?,
         };
         let known = of_whole(known, &self.data_type)?;
         let Some(null) = self.null else { return Ok(known) };
@@ -200,7 +190,7 @@ impl Values {
         match &self.kind {
             Kind::Signed(n) | Kind::Unsigned(n) | Kind::Floats(n) | Kind::Bools(n) => n.bytes(),
             Kind::Texts(texts) | Kind::Rows(_, texts) => texts.bytes(),
-            Kind::Dictionary(codes) => codes.values.bytes() + codes.numbers.capacity() * 4,
+            Kind::Dictionary(codes) => codes.bytes(),
         }
     }
 }
@@ -280,7 +270,7 @@ pub(super) fn of_whole(kept: ArrayRef, data_type: &DataType) -> Result<ArrayRef,
 }
 
 /// The two zeros are one number, and so are all NaNs.
-fn one_float(value: f64) -> f64 {
+pub(super) fn one_float(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value + 0.0 }
 }
 
@@ -298,61 +288,15 @@ fn number_texts(column: &ArrayRef, null: &mut Option<u32>, texts: &mut Texts, ou
     each(column, null, texts, Texts::len, out, |texts, at| texts.number(column.value(at).as_bytes()));
 }
 
-fn text_column(texts: &Texts, data_type: &DataType) -> Result<ArrayRef, EvalError> {
-    let utf8 = texts.iter().map(|bytes| std::str::from_utf8(bytes).unwrap_or_default());
+/// Texts as a column of a type of texts.
+pub(super) fn text_column<'a>(
+    texts: impl Iterator<Item = Option<&'a [u8]>>,
+    data_type: &DataType,
+) -> Result<ArrayRef, EvalError> {
+    let utf8 = texts.map(|bytes| bytes.map(|bytes| std::str::from_utf8(bytes).unwrap_or_default()));
     Ok(match data_type {
-        DataType::Utf8View => Arc::new(StringViewArray::from_iter_values(utf8)),
-        DataType::LargeUtf8 => Arc::new(LargeStringArray::from_iter_values(utf8)),
-        _ => Arc::new(StringArray::from_iter_values(utf8)),
+        DataType::Utf8View => Arc::new(utf8.collect::<StringViewArray>()),
+        // The offsets of smaller ones end at 2 GiB, which the cast tells.
+        _ => cast(&(Arc::new(utf8.collect::<LargeStringArray>()) as ArrayRef), data_type)?,
     })
-}
-
-impl Codes {
-    fn number(&mut self, column: &ArrayRef, out: &mut Vec<u32>) -> Result<(), EvalError> {
-        let dictionary = column.as_any_dictionary();
-        let values = dictionary.values();
-        if values.is_empty() {
-            let nulls = new_null_array(values.data_type(), column.len());
-            return self.values.number(&nulls, out);
-        }
-        if !self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, values)) {
-            self.last = Some(values.clone());
-            self.numbers.clear();
-            self.numbers.resize(values.len(), NONE);
-        }
-        let codes = dictionary.normalized_keys();
-        let nulls = dictionary.keys().logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        // What has not come yet is numbered first, in order of appearance; null as a value with no code.
-        let mut fresh: Vec<Option<u64>> = Vec::new();
-        let mut null_is_known = self.values.null().is_some();
-        for (at, code) in codes.iter().enumerate() {
-            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(at)) {
-                if !null_is_known {
-                    null_is_known = true;
-                    fresh.push(None);
-                }
-            } else if self.numbers[*code] == NONE {
-                self.numbers[*code] = 0;
-                fresh.push(Some(*code as u64));
-            }
-        }
-        if !fresh.is_empty() {
-            let at = UInt64Array::from(fresh);
-            let mut numbers = Vec::new();
-            self.values.number(&take(values, &at, None)?, &mut numbers)?;
-            for (code, number) in at.iter().zip(numbers) {
-                if let Some(code) = code {
-                    self.numbers[code as usize] = number;
-                }
-            }
-        }
-        let null = self.values.null().unwrap_or(NONE);
-        match nulls {
-            None => out.extend(codes.iter().map(|code| self.numbers[*code])),
-            Some(nulls) => out.extend(
-                codes.iter().enumerate().map(|(at, code)| if nulls.is_null(at) { null } else { self.numbers[*code] }),
-            ),
-        }
-        Ok(())
-    }
 }
