@@ -82,8 +82,8 @@ pub(crate) struct Inner {
     marks: Marks,
     pub(crate) fetch: Arc<dyn Fetch>,
     rules: Rules,
-    query_memory: QueryMemory,
-    query_timeout: Duration,
+    pub(crate) query_memory: QueryMemory,
+    pub(crate) query_timeout: Duration,
     slow_query: Duration,
     /// The number of the last load. It begins above those of all processes before, as the stamps do.
     loads: AtomicU64,

@@ -4,6 +4,7 @@
 //! the dataset, and this load, which has read nothing yet, begins again with the stamp of that.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use cache_core::{Item, LoadContext};
 use plugin_sdk::{Fingerprint, ScanRequest};
@@ -13,11 +14,20 @@ use crate::compute::compute;
 use crate::data_pipeline::DataPipeline;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::eval;
+use crate::eval::{self, Run};
 use crate::fetch::{FetchJob, Sink};
 use crate::query::BoundQuery;
 use crate::scan::{OnBegin, ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
+
+/// Stops an evaluation that nobody waits for any more.
+struct Stop(Run);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
 
 type BoxedLoad = std::pin::Pin<Box<dyn Future<Output = Result<Item<Arc<Table>>, Error>> + Send>>;
 
@@ -59,14 +69,18 @@ impl DataPipeline {
                     dataset: dataset.source_dataset.clone(),
                     projection: pushdown.projection.clone(),
                     filters: pushdown.filters,
-                    // One row more tells whether there is a next page.
-                    limit: pushdown.limit.map(|limit| limit.saturating_add(1)),
+                    limit: pushdown.limit,
                 };
                 let on_begin = this.on_begin(&dataset, context);
-                let sink = ResultSink::new(&dataset, &query, pushdown.projection.as_deref(), on_begin)?;
+                // The source has a deadline of its own; the query's begins when the source is done.
+                let run = Run::new(&this.inner.query_memory, None);
+                let _stop = Stop(run.clone());
+                let projection = pushdown.projection.as_deref();
+                let sink = ResultSink::new(&dataset, &query, projection, on_begin, run.clone())?;
                 let sink = Arc::new(sink);
                 let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
                 fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
+                run.stop_at(Instant::now() + this.inner.query_timeout);
                 let table = compute(u64::MAX, move || sink.finish(version)).await?;
                 this.item(&dataset, table)
             })

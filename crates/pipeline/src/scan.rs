@@ -9,7 +9,7 @@ use plugin_sdk::{ErrorCode, Fingerprint, SourceError};
 use crate::answer::Next;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::eval::{self, EvalError, PageEnd, Streaming};
+use crate::eval::{self, EvalError, PageEnd, Run, Streaming};
 use crate::fetch::{Flow, Sink};
 use crate::query::BoundQuery;
 use crate::table::{Table, TableBuilder};
@@ -101,6 +101,7 @@ pub(crate) struct ResultSink {
     query: BoundQuery,
     max_bytes: u64,
     on_begin: OnBegin,
+    run: Run,
     state: Mutex<ResultState>,
 }
 
@@ -113,22 +114,24 @@ struct ResultState {
 }
 
 impl ResultSink {
-    /// A sink for a scan of `dataset` that was asked for the columns of `projection`.
+    /// A sink for a scan of `dataset` that was asked for the columns of `projection`; what it holds is taken from `run`.
     pub(crate) fn new(
         dataset: &Dataset,
         query: &BoundQuery,
         projection: Option<&[usize]>,
         on_begin: OnBegin,
+        run: Run,
     ) -> Result<Self, Error> {
         let asked = query.clone();
         let query = match projection {
             Some(columns) => query.project(columns)?,
             None => query.clone(),
         };
-        let streaming = Streaming::new(&query);
+        let streaming = Streaming::new(&query, &run);
         let fingerprint = Fingerprint::UNKNOWN;
         let state = Mutex::new(ResultState { streaming, is_cut: false, fingerprint, failure: None });
-        Ok(Self { schema: dataset.schema.clone(), asked, query, max_bytes: dataset.policy.max_bytes, on_begin, state })
+        let (schema, max_bytes) = (dataset.schema.clone(), dataset.policy.max_bytes);
+        Ok(Self { schema, asked, query, max_bytes, on_begin, run, state })
     }
 
     pub(crate) fn failure(&self) -> Option<ScanFailure> {
@@ -137,7 +140,7 @@ impl ResultSink {
 
     pub(crate) fn finish(&self, version: u64) -> Result<Table, ScanFailure> {
         let mut state = self.state.lock();
-        let streaming = std::mem::replace(&mut state.streaming, Streaming::new(&self.query));
+        let streaming = std::mem::replace(&mut state.streaming, Streaming::new(&self.query, &self.run));
         let result = streaming.finish().map_err(ScanFailure::Eval)?;
         let rows = result.num_rows() as u64;
         let cut = state.is_cut.then(|| PageEnd { keys: Vec::new(), ties: self.asked.offset().saturating_add(rows) });
@@ -159,7 +162,8 @@ impl ResultSink {
 impl Sink for ResultSink {
     fn begin(&self, fingerprint: Fingerprint, schema: SchemaRef) -> Result<(), SourceError> {
         let mut state = self.state.lock();
-        state.streaming = Streaming::new(&self.query);
+        self.run.give_back(state.streaming.held_bytes());
+        state.streaming = Streaming::new(&self.query, &self.run);
         state.is_cut = false;
         state.fingerprint = fingerprint;
         state.failure = (schema != self.schema).then_some(ScanFailure::SchemaChanged(schema));

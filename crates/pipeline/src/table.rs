@@ -76,6 +76,7 @@ impl TableBuilder {
         // The plugin's field metadata and nullability are the declared ones from here on.
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), batch.columns().to_vec(), &options)?;
+        let batch = eval::with_one_nan(batch)?;
         self.rows += batch.num_rows() as u64;
         let Some(coalescer) = &mut self.coalescer else {
             self.done.push(batch);

@@ -14,7 +14,7 @@ use super::EvalError;
 const SHOWN_CHARS: usize = 100;
 
 /// The column as another type. Fractions are rounded to whole numbers, half to even, as PostgreSQL does with floats; times
-/// lose what is finer than the type holds.
+/// lose what is finer than the type holds. Days and times of the day are those of UTC, whatever zone a column has.
 ///
 /// # Errors
 /// [`EvalError::BadCast`] with the first value that has no place in the type; a kernel that fails.
@@ -23,7 +23,8 @@ pub(super) fn cast_column(column: &ArrayRef, to: &DataType, name: &str) -> Resul
         return Ok(column.clone());
     }
     let lenient = CastOptions { safe: true, format_options: FormatOptions::default() };
-    let made = cast_with_options(&floored(&rounded(column, to)?, to)?, to, &lenient)?;
+    let prepared = floored(&as_text(&of_utc(&rounded(column, to)?, to)?, to)?, to)?;
+    let made = cast_with_options(&prepared, to, &lenient)?;
     match misfit(column, &made).or_else(|| became_infinite(column, &made)) {
         Some(at) => Err(bad_cast(column, at, to, name)?),
         None => Ok(made),
@@ -49,8 +50,34 @@ fn rounded(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     }
 }
 
+/// Floats as texts, where they are cast to decimals: 0.1 becomes one tenth, and not the binary fraction next to it.
+fn as_text(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    match column.data_type().is_floating() && to.is_decimal() {
+        true => cast(column, &DataType::Utf8),
+        false => Ok(column.clone()),
+    }
+}
+
+/// Points in time of any zone as those of UTC, where they are cast to days and times of the day.
+fn of_utc(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    use DataType::*;
+    match (column.data_type(), to) {
+        (Timestamp(unit, Some(_)), Date32 | Date64 | Time32(_) | Time64(_) | Timestamp(_, None)) => {
+            let units = cast(column, &Int64)?;
+            cast(&units, &Timestamp(*unit, None))
+        }
+        _ => Ok(column.clone()),
+    }
+}
+
 /// Points in time in the units of the type that they are cast to. Arrow cuts towards 1970.
 fn floored(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    if let (DataType::Date64, DataType::Date32) = (column.data_type(), to) {
+        let milliseconds = cast(column, &DataType::Int64)?;
+        let days = |at: i64| at.div_euclid(86_400_000) * 86_400_000;
+        let floored: Int64Array = milliseconds.as_primitive::<Int64Type>().unary(days);
+        return cast(&floored, &DataType::Date64);
+    }
     let (DataType::Timestamp(from, zone), DataType::Timestamp(unit, _)) = (column.data_type(), to) else {
         return Ok(column.clone());
     };
@@ -135,7 +162,8 @@ fn in_words(data_type: &DataType) -> String {
 #[cfg(test)]
 mod tests {
     use arrow::array::{
-        Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array, StringArray, TimestampNanosecondArray,
+        Date64Array, Decimal128Array, DictionaryArray, Float64Array, Int8Array, Int64Array, StringArray,
+        TimestampMicrosecondArray, TimestampNanosecondArray,
     };
     use arrow::datatypes::Int8Type;
 
@@ -165,6 +193,27 @@ mod tests {
         check(StringArray::from(vec!["2024-01-31"]), DataType::Date32, &[Some("2024-01-31")]);
         let before_1970 = TimestampNanosecondArray::from(vec![-1]);
         check(before_1970, DataType::Timestamp(TimeUnit::Second, None), &[Some("1969-12-31T23:59:59")]);
+        check(Date64Array::from(vec![-1, 0]), DataType::Date32, &[Some("1969-12-31"), Some("1970-01-01")]);
+        check(Float64Array::from(vec![679.32]), DataType::Decimal128(38, 20), &[Some("679.32000000000000000000")]);
+        check(Float64Array::from(vec![2.345, -1e3]), DataType::Decimal128(10, 2), &[Some("2.35"), Some("-1000.00")]);
+        check_bad(
+            Float64Array::from(vec![1e300]),
+            DataType::Decimal128(38, 2),
+            "'1e300' of column 'c' cannot be cast to numeric(38,2)",
+        );
+        check_bad(
+            Float64Array::from(vec![f64::NAN]),
+            DataType::Decimal128(38, 2),
+            "'NaN' of column 'c' cannot be cast to numeric(38,2)",
+        );
+    }
+
+    #[test]
+    fn one_clock_is_read_for_days_and_times() {
+        let at = TimestampMicrosecondArray::from(vec![1_704_151_800_000_000]).with_timezone("Europe/Berlin");
+        check(at.clone(), DataType::Date32, &[Some("2024-01-01")]);
+        check(at.clone(), DataType::Time64(TimeUnit::Microsecond), &[Some("23:30:00")]);
+        check(at, DataType::Timestamp(TimeUnit::Second, None), &[Some("2024-01-01T23:30:00")]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod compact;
 mod group;
 mod mask;
 mod membership;
+mod nan;
 mod narrow;
 mod output;
 mod pushdown;
@@ -36,6 +37,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
 pub use mask::filter_mask;
+pub use nan::with_one_nan;
 pub use pushdown::{Pushdown, pushdown};
 pub use run::{QueryMemory, Run};
 pub use streaming::Streaming;

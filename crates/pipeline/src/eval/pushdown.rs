@@ -25,7 +25,8 @@ pub struct Pushdown {
     /// The conditions that all rows must fulfil, as far as a filter can say them; the columns are indexes into the whole
     /// schema.
     pub filters: Vec<Filter>,
-    /// `offset + limit`, if the filters say all and no order and no group needs more rows.
+    /// `offset + limit` and one more, which tells whether there is a next page, if the filters say all and no order and no
+    /// group needs more rows.
     pub limit: Option<u64>,
 }
 
@@ -62,7 +63,7 @@ pub fn pushdown(query: &BoundQuery) -> Pushdown {
     Pushdown {
         projection: (needed.len() < query.schema().fields().len()).then_some(needed),
         filters,
-        limit: limit.map(|limit| limit.saturating_add(query.offset())),
+        limit: limit.map(|limit| limit.saturating_add(query.offset()).saturating_add(1)),
     }
 }
 

@@ -4,8 +4,8 @@
 //! runs is bounded together ([`QueryMemory`]); what a run has taken is given back when the last handle of it is dropped, so
 //! whoever holds its result keeps one.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::EvalError;
@@ -43,7 +43,7 @@ pub struct Run {
 
 #[derive(Debug)]
 struct Inner {
-    deadline: Option<Instant>,
+    deadline: OnceLock<Instant>,
     cancelled: AtomicBool,
     pool: Option<Arc<Pool>>,
     taken: AtomicU64,
@@ -61,8 +61,14 @@ impl Run {
     }
 
     fn of(pool: Option<Arc<Pool>>, deadline: Option<Instant>) -> Self {
+        let deadline = deadline.map_or_else(OnceLock::new, OnceLock::from);
         let (cancelled, taken) = (AtomicBool::new(false), AtomicU64::new(0));
         Self { inner: Arc::new(Inner { deadline, cancelled, pool, taken }) }
+    }
+
+    /// Gives an evaluation a deadline that has none yet: one that waited for its rows first.
+    pub fn stop_at(&self, deadline: Instant) {
+        self.inner.deadline.get_or_init(|| deadline);
     }
 
     /// Has the evaluation stop at its next [`check`](Self::check).
@@ -78,8 +84,8 @@ impl Run {
         if self.inner.cancelled.load(Ordering::Relaxed) {
             return Err(EvalError::Cancelled);
         }
-        match self.inner.deadline {
-            Some(deadline) if Instant::now() >= deadline => Err(EvalError::TimedOut),
+        match self.inner.deadline.get() {
+            Some(deadline) if Instant::now() >= *deadline => Err(EvalError::TimedOut),
             _ => Ok(()),
         }
     }

@@ -123,7 +123,12 @@ impl Work<'_> {
         let bound = Bound::open();
         let search = Search { query, key, count, bound: &bound, run };
         let found = each_piece(pieces, large, |at, piece| search.piece(at, piece))?;
-        let mut keyed = Vec::with_capacity(found.iter().map(|narrow| narrow.keyed.len()).sum());
+        let rows: usize = found.iter().map(|narrow| narrow.keyed.len()).sum();
+        let nulls_found: usize = found.iter().map(|narrow| narrow.nulls.len()).sum();
+        let mut keyed = Vec::with_capacity(rows);
+        // The rows once more, with their keys and then without.
+        let joined = size_of_val(&*keyed.spare_capacity_mut()) + (rows + nulls_found) * size_of::<Position>();
+        run.take(joined)?;
         let mut nulls = Vec::new();
         let mut taken = 0;
         for narrow in found {
@@ -134,6 +139,7 @@ impl Work<'_> {
             nulls.extend(narrow.nulls);
         }
         keep_least(&mut keyed, count);
+        run.check()?;
         if large {
             keyed.par_sort_unstable()
         } else {
@@ -146,7 +152,7 @@ impl Work<'_> {
             keyed.chain(nulls).collect()
         };
         positions.truncate(count);
-        run.give_back(taken);
+        run.give_back(taken + joined);
         Ok(positions)
     }
 
@@ -207,7 +213,11 @@ impl Work<'_> {
         let (found, counted): (Vec<Wide>, Vec<EvalStats>) = found.into_iter().unzip();
         stats.rows_tested += counted.iter().map(|counted| counted.rows_tested).sum::<u64>();
         stats.rows_matched += counted.iter().map(|counted| counted.rows_matched).sum::<u64>();
-        let mut entries: Vec<Position> = Vec::with_capacity(found.iter().map(|wide| wide.places.len()).sum());
+        let rows: usize = found.iter().map(|wide| wide.places.len()).sum();
+        // The rows once more, twice.
+        let joined = 2 * rows * size_of::<Position>();
+        run.take(joined)?;
+        let mut entries: Vec<Position> = Vec::with_capacity(rows);
         for (piece, wide) in (0u32..).zip(&found) {
             entries.extend((0u32..).zip(&wide.places).map(|(at, _)| (piece, at)));
         }
@@ -220,12 +230,13 @@ impl Work<'_> {
             }
             entries.truncate(count);
         }
+        run.check()?;
         if large {
             entries.par_sort_unstable_by(compare)
         } else {
             entries.sort_unstable_by(compare)
         }
-        run.give_back(found.iter().map(Wide::bytes).sum());
+        run.give_back(found.iter().map(Wide::bytes).sum::<usize>() + joined);
         Ok(entries.into_iter().map(|(piece, at)| (piece, found[piece as usize].places[at as usize])).collect())
     }
 }

@@ -6,6 +6,7 @@ use arrow::datatypes::SchemaRef;
 
 use super::compact::compacted;
 use super::group::Grouping;
+use super::nan::with_one_nan;
 use super::rows::{Piece, Window, filtered};
 use super::{EvalError, Evaluated, Input, PIECE_ROWS, Run, check_types, evaluate, weight};
 use crate::fetch::Flow;
@@ -25,7 +26,8 @@ const PRUNE_BYTES: usize = 16 << 20;
 /// let column: arrow::array::ArrayRef = Arc::new(Int64Array::from(vec![3, 1, 2]));
 /// let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
 /// let query = pipeline::query::parse("n=gt.1&limit=1", &batch.schema(), &Default::default()).unwrap();
-/// let mut streaming = pipeline::eval::Streaming::new(&query);
+/// let run = pipeline::eval::Run::unbounded();
+/// let mut streaming = pipeline::eval::Streaming::new(&query, &run);
 /// assert_eq!(streaming.push(&batch).unwrap(), pipeline::Flow::Done);
 /// assert_eq!(streaming.finish().unwrap().num_rows(), 1);
 /// ```
@@ -33,6 +35,7 @@ const PRUNE_BYTES: usize = 16 << 20;
 pub struct Streaming {
     query: BoundQuery,
     held: Held,
+    run: Run,
 }
 
 #[derive(Debug)]
@@ -42,13 +45,16 @@ enum Held {
 }
 
 impl Streaming {
-    /// Begins to answer a query on batches of the schema that it is bound to.
-    pub fn new(query: &BoundQuery) -> Self {
+    /// Begins to answer a query on batches of the schema that it is bound to; what is held is taken from the run.
+    pub fn new(query: &BoundQuery, run: &Run) -> Self {
+        let run = run.clone();
         match query.group() {
-            Some(group) => Self { query: query.clone(), held: Held::Groups(Box::new(Grouping::new(query, group))) },
+            Some(group) => {
+                Self { query: query.clone(), held: Held::Groups(Box::new(Grouping::new(query, group))), run }
+            }
             None => {
                 let query = query.with_cursor_in_filter();
-                Self { held: Held::Rows(Box::new(HeldRows::new(&query))), query }
+                Self { held: Held::Rows(Box::new(HeldRows::new(&query))), query, run }
             }
         }
     }
@@ -56,14 +62,16 @@ impl Streaming {
     /// Takes a batch; [`Flow::Done`] if no further row can be in the answer.
     ///
     /// # Errors
-    /// The batch is not of the query's schema, a value cannot be cast, or a kernel fails.
+    /// The batch is not of the query's schema, a value cannot be cast, the run has to stop or takes too much, or a kernel
+    /// fails.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<Flow, EvalError> {
         check_types(&self.query, batch)?;
+        let batch = &with_one_nan(batch.clone())?;
         let rows = match &mut self.held {
             Held::Groups(groups) => {
                 super::rows::pieces(std::slice::from_ref(batch))
                     .chunks(1)
-                    .try_for_each(|piece| groups.push(piece, 0, &Run::unbounded()))?;
+                    .try_for_each(|piece| groups.push(piece, 0, &self.run))?;
                 return Ok(Flow::Continue);
             }
             Held::Rows(rows) => rows,
@@ -71,7 +79,7 @@ impl Streaming {
         let mut start = 0;
         while start < batch.num_rows() && !rows.is_done(&self.query) {
             let length = PIECE_ROWS.min(batch.num_rows() - start);
-            rows.push(&self.query, batch.slice(start, length))?;
+            rows.push(&self.query, batch.slice(start, length), &self.run)?;
             start += length;
         }
         Ok(if rows.is_done(&self.query) { Flow::Done } else { Flow::Continue })
@@ -88,15 +96,15 @@ impl Streaming {
     /// The answer.
     ///
     /// # Errors
-    /// A sum overflows, a value cannot be cast, or a kernel fails.
+    /// As [`push`](Self::push); a sum overflows.
     pub fn finish(self) -> Result<Evaluated, EvalError> {
         match self.held {
             Held::Groups(groups) => {
-                let batches = groups.finish(&Run::unbounded())?;
+                let batches = groups.finish(&self.run)?;
                 let second = self.query.second_stage();
-                evaluate(&second, Input { schema: second.schema(), batches: &batches }, &Run::unbounded())
+                evaluate(&second, Input { schema: second.schema(), batches: &batches }, &self.run)
             }
-            Held::Rows(rows) => rows.finish(&self.query),
+            Held::Rows(rows) => rows.finish(&self.query, &self.run),
         }
     }
 }
@@ -143,7 +151,8 @@ impl HeldRows {
         self.window.is_empty() || (query.order().is_empty() && self.seen >= self.window.wanted())
     }
 
-    fn push(&mut self, query: &BoundQuery, piece: RecordBatch) -> Result<(), EvalError> {
+    fn push(&mut self, query: &BoundQuery, piece: RecordBatch, run: &Run) -> Result<(), EvalError> {
+        run.check()?;
         let piece = Piece { rows: piece, is_whole: query.filter().is_none() };
         let mut piece = filtered(query, &piece, &self.columns, &self.narrow, &Run::unbounded())?.rows;
         let is_ordered = !query.order().is_empty();
@@ -165,31 +174,34 @@ impl HeldRows {
             let options = RecordBatchOptions::new().with_row_count(Some(piece.num_rows()));
             let piece = RecordBatch::try_new_with_options(self.narrow.clone(), columns, &options)?;
             self.rows += piece.num_rows();
-            self.bytes += weight::batch_bytes(&piece);
+            let bytes = weight::batch_bytes(&piece);
+            run.take(bytes)?;
+            self.bytes += bytes;
             self.batches.push(piece);
         }
         let wanted = self.window.wanted();
         let many = self.rows > wanted.saturating_mul(4).max(PIECE_ROWS);
         let heavy = self.rows > wanted && self.bytes > self.kept_bytes.saturating_mul(2).max(PRUNE_BYTES);
-        if is_ordered && (many || heavy) { self.prune() } else { Ok(()) }
+        if is_ordered && (many || heavy) { self.prune(run) } else { Ok(()) }
     }
 
-    fn finish(self, query: &BoundQuery) -> Result<Evaluated, EvalError> {
-        let mut answer = self.evaluated(&self.rest)?;
+    fn finish(self, query: &BoundQuery, run: &Run) -> Result<Evaluated, EvalError> {
+        let mut answer = self.evaluated(&self.rest, run)?;
         if query.order().is_empty() && !self.window.is_empty() {
             answer.end = self.window.end_of(self.seen);
         }
         Ok(answer)
     }
 
-    fn evaluated(&self, query: &BoundQuery) -> Result<Evaluated, EvalError> {
-        evaluate(query, Input { schema: &self.narrow, batches: &self.batches }, &Run::unbounded())
+    fn evaluated(&self, query: &BoundQuery, run: &Run) -> Result<Evaluated, EvalError> {
+        evaluate(query, Input { schema: &self.narrow, batches: &self.batches }, run)
     }
 
     /// Keeps the first rows; equal ones stay in the table's order, before all that come later.
-    fn prune(&mut self) -> Result<(), EvalError> {
+    fn prune(&mut self, run: &Run) -> Result<(), EvalError> {
         let first = self.rest.first_rows(self.window.wanted() as u64);
-        let (_, batches) = self.evaluated(&first)?.into_parts();
+        let (_, batches) = self.evaluated(&first, run)?.into_parts();
+        run.give_back(self.bytes);
         self.rows = batches.iter().map(RecordBatch::num_rows).sum();
         self.bytes = batches.iter().map(weight::batch_bytes).sum();
         self.kept_bytes = self.bytes;

@@ -74,7 +74,7 @@ proptest! {
         let rows = take_record_batch(&whole.project(&columns).unwrap(), &rows).unwrap();
         prop_assert_eq!(concat_batches(answer.schema(), answer.batches()).unwrap(), rows);
 
-        let mut streaming = Streaming::new(&query);
+        let mut streaming = Streaming::new(&query, &Run::unbounded());
         for batch in &batches {
             if streaming.push(batch).unwrap() == Flow::Done {
                 break;
@@ -152,7 +152,7 @@ fn check_large(params: &str) {
     let rows: Vec<i64> = rows.into_iter().skip(usize::try_from(query.offset()).unwrap()).take(take).collect();
     assert!(ids(&answer) == rows, "{params}: {} rows, not {}", answer.num_rows(), rows.len());
 
-    let mut streaming = Streaming::new(&query);
+    let mut streaming = Streaming::new(&query, &Run::unbounded());
     let mut most = 0;
     for batch in batches {
         let flow = streaming.push(batch).unwrap();
@@ -198,7 +198,7 @@ fn a_table_of_another_schema_is_refused() {
     assert!(matches!(answered(&query, &other, batches), Err(EvalError::SchemaMismatch)));
     let narrower = batches[0].project(&[1]).unwrap();
     assert!(matches!(answered(&query, schema, std::slice::from_ref(&narrower)), Err(EvalError::SchemaMismatch)));
-    assert!(matches!(Streaming::new(&query).push(&narrower), Err(EvalError::SchemaMismatch)));
+    assert!(matches!(Streaming::new(&query, &Run::unbounded()).push(&narrower), Err(EvalError::SchemaMismatch)));
     assert!(matches!(query.project(&[0, 2]), Err(EvalError::MissingColumn { column }) if column == "n"));
 }
 
@@ -222,7 +222,7 @@ fn pushdown_asks_for_no_more_than_is_needed() {
     assert!(none.projection.is_none() && none.filters.is_empty() && none.limit.is_none());
     let some = ask("select=name&n=gte.3&limit=5&offset=2");
     assert_eq!(some.projection, Some(vec![1, 2]));
-    assert_eq!((some.filters.len(), some.limit), (1, Some(7)));
+    assert_eq!((some.filters.len(), some.limit), (1, Some(8)));
     assert_eq!(ask("n=gte.3&limit=5&order=n").limit, None);
     assert_eq!(ask("or=(n.eq.3,name.eq.x)&limit=5").limit, None);
     let partly = ask("n=gte.3&name=like.a*&limit=5");
@@ -297,7 +297,7 @@ fn a_few_texts_do_not_hold_the_table_that_they_are_from() {
     };
     for params in ["order=id.desc&limit=5", "id=gte.9000&limit=5", "text=like.*00&limit=5&order=text.desc"] {
         let query = parse(params, &batch.schema(), &Default::default()).unwrap();
-        let mut streaming = Streaming::new(&query);
+        let mut streaming = Streaming::new(&query, &Run::unbounded());
         let _ = streaming.push(&batch).unwrap();
         assert!(held(streaming.finish().unwrap()) < 4_096, "{params}");
     }

@@ -1,11 +1,11 @@
 //! Columns as values to be spelled: the type of each column is looked at once for each batch.
 
-use std::fmt::Write;
 use std::marker::PhantomData;
 
 use arrow::array::{Array, AsArray, BinaryArrayType, ByteView, MAX_INLINE_VIEW_LEN, OffsetSizeTrait, PrimitiveArray};
 use arrow::array::{StringViewArray, downcast_integer, downcast_run_array, types};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -42,6 +42,7 @@ pub(super) fn cells<'a, D: Dialect>(array: &'a dyn Array) -> Result<Box<dyn Cell
         }
         DataType::Float32 => numbers!(types::Float32Type),
         DataType::Float64 => numbers!(types::Float64Type),
+        DataType::Null => Box::new(Nothing::<D>(PhantomData)),
         DataType::Boolean => boxed::<D, _>(Booleans::<D>(array.as_boolean().values(), PhantomData), nulls),
         DataType::Utf8 => texts::<D, i32>(array, nulls),
         DataType::LargeUtf8 => texts::<D, i64>(array, nulls),
@@ -63,7 +64,7 @@ pub(super) fn cells<'a, D: Dialect>(array: &'a dyn Array) -> Result<Box<dyn Cell
         }
         other if other.is_nested() => nested::cells::<D>(array, nulls)?,
         DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale)
-            if *scale >= number::LOWEST_SCALE =>
+            if (number::LOWEST_SCALE..=number::HIGHEST_SCALE).contains(scale) =>
         {
             decimals::<D>(array, *scale, nulls)
         }
@@ -254,6 +255,7 @@ pub(super) enum Spelling {
 
 /// Values of rare types, and rare values of others, as the Arrow project formats them.
 pub(super) struct Formatted<'a, D> {
+    array: &'a dyn Array,
     formatter: ArrayFormatter<'a>,
     spelling: Spelling,
     text: String,
@@ -263,7 +265,7 @@ pub(super) struct Formatted<'a, D> {
 impl<'a, D: Dialect> Formatted<'a, D> {
     fn new(array: &'a dyn Array, spelling: Spelling) -> Result<Self, ArrowError> {
         let formatter = ArrayFormatter::try_new(array, &FormatOptions::new())?;
-        Ok(Self { formatter, spelling, text: String::new(), dialect: PhantomData })
+        Ok(Self { array, formatter, spelling, text: String::new(), dialect: PhantomData })
     }
 }
 
@@ -273,12 +275,11 @@ impl<D: Dialect> Cells for Formatted<'_, D> {
         match (self.formatter.value(row).write(&mut self.text), self.spelling) {
             (Ok(()), Spelling::Decimal) => D::decimal(self.text.as_bytes(), self.text.len(), out),
             (Ok(()), Spelling::Plain) => D::plain(self.text.as_bytes(), self.text.len(), out),
-            // A value that no calendar has. It must not take the whole answer with it.
-            (Err(error), _) => {
-                self.text.clear();
-                let _ = write!(self.text, "ERROR: {error}");
-                D::text(self.text.as_bytes(), 0, self.text.len(), out);
-            }
+            // A time that no calendar has is the number that it is kept as. It must not take the whole answer with it.
+            (Err(_), _) => match cast(&self.array.slice(row, 1), &DataType::Int64) {
+                Ok(number) if number.is_valid(0) => D::signed(number.as_primitive::<types::Int64Type>().value(0), out),
+                _ => D::null(out),
+            },
         }
     }
 }

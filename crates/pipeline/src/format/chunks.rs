@@ -13,7 +13,8 @@ pub const CHUNK_BYTES: usize = 256 * 1024;
 const LAST_ROW_BYTES: usize = 16 * 1024;
 
 /// The bytes of a result, piece by piece; joined they are what [`Format::encode`] returns. A piece has about
-/// [`CHUNK_BYTES`], twice that at most. Nothing comes after an error.
+/// [`CHUNK_BYTES`], twice that at most; it is empty where rows were taken and nothing came out yet. Nothing comes after an
+/// error.
 #[derive(Debug)]
 pub struct Chunks {
     /// `None` once everything has been written.
@@ -62,6 +63,6 @@ impl Iterator for Chunks {
             self.long = bytes;
             return self.piece().map(Ok);
         }
-        (!bytes.is_empty()).then_some(Ok(bytes))
+        (self.encoder.is_some() || !bytes.is_empty()).then_some(Ok(bytes))
     }
 }

@@ -1,7 +1,8 @@
-//! CSV as RFC 4180 has it, with bare line feeds: quotes only where they are needed, nulls as nothing.
+//! CSV as RFC 4180 has it, with bare line feeds: quotes only where they are needed, nulls as nothing
+//! and empty texts as `""`. (A null that is alone in its line is `""` too, as an empty line would be no row.)
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula, and runs
-//! it. [`Csv`] puts an apostrophe before such texts, names of columns included; [`RawCsv`] keeps them as they are.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or an end of a line for a formula, and runs it,
+//! in full width as well. [`Csv`] puts an apostrophe before such texts, names of columns included; [`RawCsv`] keeps them as they are.
 //! Numbers, dates and JSON never need it.
 
 use super::dialect::{Dialect, hexadecimal};
@@ -73,9 +74,9 @@ macro_rules! spell {
 
             #[inline]
             fn text(data: &[u8], start: usize, len: usize, out: &mut Vec<u8>) {
-                let is_formula = $escapes_formulas && len > 0 && begins_formula(data[start]);
+                let is_formula = $escapes_formulas && len > 0 && begins_formula(&data[start..start + len]);
                 match window::at(data, start) {
-                    Some(window) if len <= WINDOW && !is_formula && is_plain(window) => {
+                    Some(window) if 0 < len && len <= WINDOW && !is_formula && is_plain(window) => {
                         let end = out.len() + len;
                         out.extend_from_slice(window);
                         out.truncate(end);
@@ -110,8 +111,13 @@ macro_rules! spell {
 spell!(Csv, true);
 spell!(RawCsv, false);
 
-fn begins_formula(first: u8) -> bool {
-    matches!(first, b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r')
+fn begins_formula(text: &[u8]) -> bool {
+    match text {
+        [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n', ..] => true,
+        // The same signs in full width.
+        [0xEF, 0xBC, 0x9D | 0x8B | 0x8D | 0xA0, ..] => true,
+        _ => false,
+    }
 }
 
 fn is_special(byte: u8) -> bool {
@@ -133,9 +139,9 @@ fn mark_quotes(word: u64) -> u64 {
     zeros(word ^ each(b'"'))
 }
 
-/// Appends a text, with quotes if it needs them.
+/// Appends a text, with quotes if it needs them: one without a letter does, so that it is no null.
 fn field(text: &[u8], is_formula: bool, out: &mut Vec<u8>) {
-    let needs_quotes = window::plain_bytes(text, marks, is_special) < text.len();
+    let needs_quotes = text.is_empty() || window::plain_bytes(text, marks, is_special) < text.len();
     if needs_quotes {
         out.push(b'"');
     }

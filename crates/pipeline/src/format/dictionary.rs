@@ -69,6 +69,9 @@ impl<R: RunEndIndexType> Pointers for Runs<'_, R> {
     }
 }
 
+/// Bytes of values that are worth spelling before they are come by.
+const SPELLED_BYTES: usize = 64 * 1024;
+
 fn pointed<'a, D: Dialect, P: Pointers + 'a>(
     pointers: P,
     rows: usize,
@@ -76,7 +79,8 @@ fn pointed<'a, D: Dialect, P: Pointers + 'a>(
     nulls: Option<NullBuffer>,
 ) -> Result<Box<dyn Cells + 'a>, ArrowError> {
     let mut cells = cells::<D>(values)?;
-    if values.len() >= rows {
+    let is_small = || values.to_data().get_slice_memory_size().is_ok_and(|bytes| bytes <= SPELLED_BYTES);
+    if values.len() >= rows / 4 || !is_small() {
         return Ok(boxed::<D, _>(Pointed { pointers, cells, dialect: PhantomData::<D> }, nulls));
     }
     let mut spelled = Vec::new();

@@ -21,6 +21,8 @@ use super::{EncodeError, Format, containers};
 
 /// Rows that are handed to a writer at once, unless it says otherwise.
 const SLICE_ROWS: usize = 8 * 1024;
+/// Slices that are written at once, however few bytes come out: Parquet keeps rows until it has a group of them.
+const SLICES_AT_ONCE: usize = 16;
 
 /// How a format is written.
 pub(super) trait Writer: Send {
@@ -128,7 +130,8 @@ impl Encoder {
         Ok(Self { waiting: batches.into(), ..Self::new(format, schema)? })
     }
 
-    /// Appends until `out` is at least `until` bytes long or everything is written; says whether it is.
+    /// Appends until `out` is at least `until` bytes long, or for so many rows that it is time to look whether anybody
+    /// waits, or until everything is written; says whether it is.
     pub(super) fn advance(&mut self, out: &mut Vec<u8>, until: usize) -> Result<bool, EncodeError> {
         if !self.is_finished && self.drain(out, until)? {
             self.writer.finish(out).map_err(|source| unsupported(self.format, source))?;
@@ -149,7 +152,9 @@ impl Encoder {
         if self.writer.passes() == 0 {
             return Ok(true);
         }
-        while out.len() < until {
+        let most = if until < usize::MAX { SLICES_AT_ONCE } else { usize::MAX };
+        let mut slices = 0..most;
+        while out.len() < until && slices.next().is_some() {
             let Some(batch) = self.waiting.get(self.batch) else {
                 if self.pass + 1 >= self.writer.passes() {
                     return Ok(true);

@@ -115,6 +115,8 @@ pub(super) fn scientific(text: &[u8], mantissa: Mantissa, out: &mut Vec<u8>) {
 
 /// The lowest scale that [`decimal`] takes.
 pub(super) const LOWEST_SCALE: i8 = -38;
+/// The highest scale that [`decimal`] takes.
+pub(super) const HIGHEST_SCALE: i8 = 38;
 
 /// Appends a decimal to `text`: `unscaled` with the point `scale` digits from its right end, or zeros behind it for a negative scale.
 pub(super) fn decimal(unscaled: i128, scale: i8, text: &mut Short) {

@@ -48,6 +48,11 @@ pub fn aggregates_of(data_type: &DataType) -> &'static [&'static str] {
 }
 
 impl Aggregate {
+    /// The function of a name.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        FUNCTIONS.iter().find(|(known, _)| *known == name).map(|(_, function)| *function)
+    }
+
     /// The function's name, which is the name of its value too if no other is given.
     pub fn name(self) -> &'static str {
         FUNCTIONS.iter().find(|(_, function)| *function == self).map_or("", |(name, _)| name)

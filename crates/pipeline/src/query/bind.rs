@@ -8,7 +8,7 @@ use super::column::Column;
 use super::error::{QueryErrorKind, Result, cut, did_you_mean, listed};
 use super::parse::{check_limit, too_many_conditions};
 use super::stage::Stage;
-use super::{Condition, Direction, Expr, Limits, Nulls, Operand, OrderBy, Query, QueryError, cursor, value};
+use super::{Aggregate, Condition, Direction, Expr, Limits, Nulls, Operand, OrderBy, Query, QueryError, cursor, value};
 
 /// The most regular expressions of a query: each may take 1 MiB.
 const MAX_REGEXES: usize = 32;
@@ -64,8 +64,18 @@ pub(super) fn find<'a>(schema: &'a Schema, parameter: &str, name: &str) -> Resul
 pub(super) fn unknown_column(schema: &Schema, parameter: &str, name: &str) -> QueryError {
     let names = || schema.fields().iter().map(|field| field.name().as_str());
     let message = format!("unknown column '{}'", cut(name));
-    let hint = did_you_mean(name, names()).unwrap_or_else(|| format!("the columns are {}", listed(names())));
+    let hint = aggregate_without_parentheses(schema, name)
+        .or_else(|| did_you_mean(name, names()))
+        .unwrap_or_else(|| format!("the columns are {}", listed(names())));
     QueryError::new(QueryErrorKind::UnknownColumn, parameter, name, message).with_hint(hint)
+}
+
+/// What was meant by `amount.sum`, where there is no column of that name.
+fn aggregate_without_parentheses(schema: &Schema, name: &str) -> Option<String> {
+    let (column, function) = name.rsplit_once('.')?;
+    schema.field_with_name(column).ok()?;
+    Aggregate::of_name(function)?;
+    Some(format!("an aggregate has parentheses: '{name}()'"))
 }
 
 fn order(stage: &Stage<'_>, keys: &[OrderBy]) -> Result<Vec<BoundOrder>> {
