@@ -19,8 +19,10 @@ pub(crate) struct Nginx {
     /// Its files, its configuration and what it writes.
     folder: PathBuf,
     master: Child,
-    /// Where it listens.
-    pub(crate) url: String,
+    /// Where it is as fast as it can be: no log, open files kept, connections never closed for their age.
+    pub(crate) tuned: String,
+    /// Where it is as its package sets it up.
+    pub(crate) plain: String,
 }
 
 impl Nginx {
@@ -35,9 +37,12 @@ impl Nginx {
         for (name, bytes) in files {
             fs::write(folder.join("files").join(name), bytes).context("write a file for nginx")?;
         }
-        // A free port, as nginx does not tell which one it took.
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr())?;
-        fs::write(folder.join("nginx.conf"), configuration(&address.to_string())).context("configure nginx")?;
+        // Free ports, as nginx does not tell which ones it took.
+        let listeners = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+        let [tuned, plain] = [listeners[0].local_addr()?, listeners[1].local_addr()?];
+        drop(listeners);
+        let text = configuration(&tuned.to_string(), &plain.to_string());
+        fs::write(folder.join("nginx.conf"), text).context("configure nginx")?;
         let master = Command::new(program)
             .arg("-p")
             .arg(&folder)
@@ -45,9 +50,10 @@ impl Nginx {
             .stdout(Stdio::null())
             .spawn()
             .context("start nginx")?;
-        let mut nginx = Self { program, folder, master, url: format!("http://{address}") };
+        let (tuned_url, plain_url) = (format!("http://{tuned}"), format!("http://{plain}"));
+        let mut nginx = Self { program, folder, master, tuned: tuned_url, plain: plain_url };
         let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        while TcpStream::connect(tuned).is_err() {
             if nginx.master.try_wait()?.is_some() || started.elapsed() > Duration::from_secs(10) {
                 let log = fs::read_to_string(nginx.folder.join("error.log")).unwrap_or_default();
                 bail!("start nginx: {log}");
@@ -71,21 +77,15 @@ impl Drop for Nginx {
     }
 }
 
-/// As fast as nginx serves files: no log, open files kept, connections never closed for their age.
-fn configuration(address: &str) -> String {
+fn configuration(tuned: &str, plain: &str) -> String {
     format!(
         "worker_processes {WORKERS};
 daemon off;
 pid nginx.pid;
 events {{ worker_connections 1024; }}
 http {{
-    access_log off;
     sendfile on;
     tcp_nopush on;
-    open_file_cache max=16 inactive=10m;
-    open_file_cache_valid 10m;
-    keepalive_timeout 10m;
-    keepalive_requests 1000000000;
     default_type application/json;
     client_body_temp_path temp;
     proxy_temp_path temp;
@@ -93,8 +93,18 @@ http {{
     uwsgi_temp_path temp;
     scgi_temp_path temp;
     server {{
-        listen {address};
+        listen {tuned};
         root files;
+        access_log off;
+        open_file_cache max=16 inactive=10m;
+        open_file_cache_valid 10m;
+        keepalive_timeout 10m;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen {plain};
+        root files;
+        access_log access.log;
     }}
 }}
 "

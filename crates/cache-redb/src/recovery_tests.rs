@@ -258,7 +258,7 @@ fn closing_waits_for_what_was_put_and_for_nothing_else() {
         let mut inner = tier.shared.inner.lock();
         inner.closing = true;
         inner.sweep_everything(&tier.shared.log);
-        inner.take_out(crate::name::of(&key("old")).into());
+        inner.take_out(&crate::name::of(&key("old")));
     }
     tier.close();
     let inner = tier.shared.inner.lock();

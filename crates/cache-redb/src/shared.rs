@@ -123,12 +123,14 @@ impl Inner {
         matches!(self.service, Service::Up | Service::ReadOnly { .. })
     }
 
-    /// What is stored under a name is to go, if anything is.
-    pub(crate) fn take_out(&mut self, name: Arc<[u8]>) {
-        if self.queue.knows(&name) || self.index.find(&name).is_some() {
-            self.queue.remove(name);
+    /// What is stored under a name is to go, if anything is; says whether.
+    pub(crate) fn take_out(&mut self, name: &[u8]) -> bool {
+        let is_there = self.queue.knows(name) || self.index.find(name).is_some();
+        if is_there {
+            self.queue.remove(name.into());
             self.idle = false;
         }
+        is_there
     }
 
     /// Whether a round has something to do.

@@ -214,7 +214,7 @@ impl RedbTier {
     fn damaged(&self, name: &[u8]) {
         let mut inner = self.shared.inner.lock();
         inner.counters.corrupt += 1;
-        inner.take_out(name.into());
+        inner.take_out(name);
         drop(inner);
         self.shared.work.notify_all();
     }
@@ -254,7 +254,7 @@ impl ByteTier for RedbTier {
         let up = matches!(inner.service, Service::Up) && !inner.closing;
         if !(up && admitted && inner.queue.put(Arc::clone(&name), write)) {
             inner.counters.dropped += 1;
-            inner.take_out(name);
+            inner.take_out(&name);
         }
         inner.idle = false;
         drop(inner);
@@ -263,8 +263,10 @@ impl ByteTier for RedbTier {
 
     fn remove(&self, key: &RecordKey) {
         let name = name::of(key);
-        self.shared.inner.lock().take_out(name.into());
-        self.shared.work.notify_one();
+        // Most have no record, and waking a thread costs more than looking.
+        if self.shared.inner.lock().take_out(&name) {
+            self.shared.work.notify_one();
+        }
     }
 
     fn get(&self, key: &RecordKey) -> Option<(Meta, Payload)> {
