@@ -7,7 +7,6 @@
 //! The *generation* counts how often everything was given up or opened again. Whatever was begun in an earlier one ends in
 //! nothing, and its faults are not those of the file that is open now.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};

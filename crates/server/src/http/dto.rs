@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 pub use entry::{EntryDto, EntryList};
 pub use figures::{CacheFigures, CacheStats, DatasetUse, DiskFigures, MemoryFigures, WindowDto};
 pub use invalidation::{InvalidateBody, InvalidatedDto};
-pub use query::{ExplainDto, ExplainRows, ExplainTimes, FacetDto, FacetValue, FacetsDto, PushedDto, QueryBody};
+pub use query::{ExplainDto, ExplainRows, ExplainTimes, FacetDto, FacetValue, FacetsDto, PushedDto};
 pub use report::{CompactDto, VerifyDto};
 
 /// All datasets.

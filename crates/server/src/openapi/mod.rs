@@ -25,7 +25,6 @@ use actix_web::web::Bytes;
 use arc_swap::ArcSwapOption;
 use pipeline::Catalog;
 use pipeline::query::Limits;
-use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
@@ -67,7 +66,7 @@ use crate::http::{dto, handlers};
         handlers::health::ready,
         handlers::docs::openapi,
     ),
-    components(schemas(ProblemDocument, QueryAnswer, Answered, dto::ExplainDto, dto::FacetsDto)),
+    components(schemas(ProblemDocument, dto::ExplainDto, dto::FacetsDto)),
     tags(
         (name = "data", description = "The rows of each dataset, with its columns as parameters"),
         (name = "datasets", description = "What datasets there are, and how they are kept"),
@@ -109,27 +108,6 @@ pub struct ProblemDocument {
     /// The id of the request, as in the log and in X-Request-Id.
     #[schema(example = "9e3779b97f4a7c15")]
     request_id: String,
-}
-
-/// The answer to a dashboard's filters.
-#[derive(Serialize, ToSchema)]
-pub struct QueryAnswer {
-    /// How many rows.
-    row_count: u64,
-    /// Filters that name no column and were skipped.
-    ignored_filters: Vec<String>,
-    /// The rows, an object each.
-    rows: Vec<Value>,
-}
-
-/// The answer to a query in JSON: rows, or what a dashboard is told with them.
-#[derive(Serialize, ToSchema)]
-#[serde(untagged)]
-pub enum Answered {
-    /// The rows, an object each.
-    Rows(Vec<Value>),
-    /// The rows of a dashboard's filters.
-    Told(QueryAnswer),
 }
 
 /// The document without any dataset, of a server with default settings.

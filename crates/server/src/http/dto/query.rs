@@ -3,52 +3,6 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// A query as JSON: what the URL of the rows says, for long filters; and a dashboard's short form, `filters`. Read by the
-/// query language; this type documents it.
-#[derive(ToSchema)]
-#[schema(example = json!({
-    "select": ["region", "total:amount.sum()"],
-    "where": {"and": [{"column": "year", "op": "gte", "value": 2020}]},
-    "order": ["total.desc"],
-    "limit": 10
-}))]
-pub struct QueryBody {
-    /// Columns, casts, new names and aggregates, as in `select=`: a list or one text.
-    #[schema(value_type = Option<Object>)]
-    pub select: Option<serde_json::Value>,
-    /// Whether each row is answered once.
-    pub distinct: Option<bool>,
-    /// A tree of `{"and": [...]}`, `{"or": [...]}`, `{"not": ...}` and `{"column", "op", "value"}`; or a text as in `and=`.
-    #[schema(value_type = Option<Object>)]
-    pub r#where: Option<serde_json::Value>,
-    /// A condition on groups, as `where`.
-    #[schema(value_type = Option<Object>)]
-    pub having: Option<serde_json::Value>,
-    /// As in `order=`: a list or one text.
-    #[schema(value_type = Option<Object>)]
-    pub order: Option<serde_json::Value>,
-    /// The most rows to answer with.
-    pub limit: Option<u64>,
-    /// Rows to skip.
-    pub offset: Option<u64>,
-    /// Where the last page ended.
-    pub cursor: Option<String>,
-    /// The name of a format; beats `Accept`.
-    pub format: Option<String>,
-    /// Whether texts of CSV are written as they are.
-    pub raw: Option<bool>,
-    /// How the rows of the whole answer are counted; beats `Prefer`.
-    #[schema(example = "exact")]
-    pub count: Option<String>,
-    /// Whether to explain the answer instead of giving it.
-    pub explain: Option<bool>,
-    /// A dashboard's short form: `<column>_min`, `<column>_max`, a column with one value or a list, or its plural.
-    #[schema(value_type = Option<Object>, example = json!({"year_min": 2020, "year_max": 2025}))]
-    pub filters: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Whether a filter that names no column of the dataset is an error.
-    pub strict: Option<bool>,
-}
-
 /// How often values occur.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FacetsDto {

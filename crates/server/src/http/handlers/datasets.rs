@@ -5,8 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use pipeline::{Dataset, TableInfo};
 
 use crate::http::dto::{
-    DatasetDetail, DatasetList, DatasetSummary, FacetsDto, FieldDto, Links, QueryBody, RefreshDto, SchemaDto,
-    SourceRef, TouchDto, rfc3339,
+    DatasetDetail, DatasetList, DatasetSummary, FieldDto, Links, RefreshDto, SchemaDto, SourceRef, TouchDto, rfc3339,
 };
 use crate::http::rows;
 use crate::invalidation;
@@ -103,52 +102,7 @@ fn hex(bytes: &[u8]) -> String {
 /// lte, like, ilike, match, imatch, in, is and isdistinct, each with `not.` in front if need be, and with `(any)` or
 /// `(all)` for several values; or `column__op=value`, as Datasette has it. All conditions must hold; `and=(...)` and
 /// `or=(...)` make others. An answer that is cut at the server's maximum is 206, and `Link` has the next page.
-#[utoipa::path(
-    get,
-    operation_id = "read_rows",
-    path = "/api/v1/datasets/{name}/rows",
-    tag = "datasets",
-    params(
-        ("name" = String, Path, description = "The dataset"),
-        ("select" = Option<String>, Query, description = "Columns by comma: name:column::type, aggregates as amount.sum() and count(); the other columns are the group"),
-        ("distinct" = Option<bool>, Query, description = "Whether each row is answered once"),
-        ("order" = Option<String>, Query, description = "Columns to sort by, each with .asc or .desc, .nullsfirst or .nullslast"),
-        ("limit" = Option<u64>, Query, description = "The most rows to answer with"),
-        ("offset" = Option<u64>, Query, description = "Rows to skip"),
-        ("cursor" = Option<String>, Query, description = "Where the last page ended: from its Link or Next-Cursor"),
-        ("having" = Option<String>, Query, description = "A condition on groups: total.gte.100 or (n.gt.1,amount.avg().lt.5)"),
-        ("and" = Option<String>, Query, description = "Conditions that must all hold: (a.gte.1,b.eq.x)"),
-        ("or" = Option<String>, Query, description = "Conditions of which one must hold: (a.gte.1,b.eq.x)"),
-        ("not.and" = Option<String>, Query, description = "Conditions that must not all hold"),
-        ("not.or" = Option<String>, Query, description = "Conditions of which none must hold"),
-        ("format" = Option<String>, Query, description = "json, json-columns, ndjson, csv, msgpack, arrow, arrow-file or parquet; beats Accept"),
-        ("raw" = Option<bool>, Query, description = "CSV without escaping texts that a spreadsheet would take for formulas"),
-        ("explain" = Option<bool>, Query, description = "How the answer is come by, instead of the answer"),
-        ("Prefer" = Option<String>, Header, description = "count=exact or count=estimated: how many rows there are in all, in Content-Range"),
-    ),
-    responses(
-        (status = 200, description = "The rows", content(
-            (Vec<serde_json::Value> = "application/json"),
-            (serde_json::Value = "application/vnd.larder.columns+json"),
-            (String = "application/x-ndjson"),
-            (String = "text/csv"),
-            (Vec<u8> = "application/vnd.msgpack"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.arrow.file"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
-        )),
-        (status = 206, description = "A part of the rows: Content-Range says which, Link has the next", body = Vec<serde_json::Value>),
-        (status = 304, description = "The client has them already (If-None-Match)"),
-        (status = 400, description = "The query makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 406, description = "No format is acceptable", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The query needs more memory than one may have", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 414, description = "The URL is too long", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 502, description = "The source failed", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The source cannot be reached now, or the server has no memory left for queries", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 504, description = "The source, or the query, did not end in time", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+#[utoipa::path(get, operation_id = "read_rows", path = "/api/v1/datasets/{name}/rows", tag = "datasets")]
 pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
     let target = rows::target_of(request.head());
@@ -160,31 +114,7 @@ pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpReques
 ///
 /// For each of the columns: its most frequent values among the rows that fulfil the filters, how many values there are,
 /// and how many rows have none.
-#[utoipa::path(
-    get,
-    operation_id = "read_facets",
-    path = "/api/v1/datasets/{name}/facets",
-    tag = "datasets",
-    params(
-        ("name" = String, Path, description = "The dataset"),
-        ("columns" = String, Query, description = "The columns, separated by commas"),
-        ("limit" = Option<u64>, Query, description = "The most values of each column; 20 unless given"),
-        ("and" = Option<String>, Query, description = "Conditions that must all hold: (a.gte.1,b.eq.x)"),
-        ("or" = Option<String>, Query, description = "Conditions of which one must hold: (a.gte.1,b.eq.x)"),
-    ),
-    responses(
-        (status = 200, description = "The values and how often they occur", body = FacetsDto),
-        (status = 304, description = "The client has them already (If-None-Match)"),
-        (status = 400, description = "A filter or a column makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 406, description = "JSON is not acceptable", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The query needs more memory than one may have", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 414, description = "The URL is too long", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 502, description = "The source failed", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The source cannot be reached now, or the server has no memory left for queries", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 504, description = "The source, or the query, did not end in time", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+#[utoipa::path(get, operation_id = "read_facets", path = "/api/v1/datasets/{name}/facets", tag = "datasets")]
 pub async fn facets(state: Data<AppState>, name: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
     let target = rows::target_of(request.head());
@@ -197,39 +127,7 @@ pub async fn facets(state: Data<AppState>, name: Path<String>, request: HttpRequ
 /// What the URL of the rows says, for long filters. With `filters`, a dashboard's short form
 /// (`{"year_min": 2020, "year_max": 2025, "sectors": ["Technology"]}`), filters that name no column are skipped and listed
 /// beside the rows, so that one set of filters can go to many datasets.
-#[utoipa::path(
-    post,
-    operation_id = "query_rows",
-    path = "/api/v1/datasets/{name}/query",
-    tag = "datasets",
-    params(
-        ("name" = String, Path, description = "The dataset"),
-        ("Prefer" = Option<String>, Header, description = "count=exact or count=estimated: how many rows there are in all, in Content-Range"),
-    ),
-    request_body = QueryBody,
-    responses(
-        (status = 200, description = "The rows; with `filters`, beside the filters that were skipped", content(
-            (crate::openapi::Answered = "application/json"),
-            (serde_json::Value = "application/vnd.larder.columns+json"),
-            (String = "application/x-ndjson"),
-            (String = "text/csv"),
-            (Vec<u8> = "application/vnd.msgpack"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
-            (Vec<u8> = "application/vnd.apache.arrow.file"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
-        )),
-        (status = 206, description = "A part of the rows: Content-Range says which, Next-Cursor where the next page begins", body = crate::openapi::Answered),
-        (status = 304, description = "The client has them already (If-None-Match)"),
-        (status = 400, description = "The query makes no sense", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 406, description = "No format is acceptable", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large, or the query needs more memory than one may have", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 415, description = "The body is not declared as JSON", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 502, description = "The source failed", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The source cannot be reached now, or the server has no memory left for queries", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-        (status = 504, description = "The source, or the query, did not end in time", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
+#[utoipa::path(post, operation_id = "query_rows", path = "/api/v1/datasets/{name}/query", tag = "datasets")]
 pub async fn query(
     state: Data<AppState>,
     name: Path<String>,
