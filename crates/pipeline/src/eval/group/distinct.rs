@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 
+use super::bits::Bits;
 use super::keys::{pair, unpaired};
 use super::number::Numbers;
 use super::partitions::Scratch;
@@ -15,6 +16,10 @@ use super::shared::{SharedDistinct, SharedValues};
 use super::state::Numbered;
 use super::values::Values;
 use crate::eval::EvalError;
+
+/// Bytes of pairs as bits, from which on they are numbered: what a core's own cache holds some times over. (Tests come by
+/// both ways.)
+const MAX_BITS_BYTES: usize = if cfg!(test) { 512 } else { 4 << 20 };
 
 /// The distinct values of the groups.
 #[derive(Debug)]
@@ -33,7 +38,18 @@ enum Sets {
         /// Pairs of a group and a value, where there are key columns.
         pairs: Option<Numbers>,
     },
-    Shared(Arc<SharedDistinct>, Scratch),
+    Shared {
+        shared: Arc<SharedDistinct>,
+        scratch: Scratch,
+        bits: Option<Bits>,
+    },
+}
+
+impl Sets {
+    fn shared(shared: Arc<SharedDistinct>) -> Self {
+        let bits = shared.has_pairs().then(Bits::default);
+        Self::Shared { shared, scratch: Scratch::default(), bits }
+    }
 }
 
 impl Distinct {
@@ -48,7 +64,7 @@ impl Distinct {
         let (values, pairs) = self.lens();
         let pairs = has_keys.then(|| SharedValues::new(&DataType::UInt64, is_many(pairs))).transpose()?;
         let shared = SharedDistinct::new(SharedValues::new(&self.data_type, is_many(values))?, pairs);
-        let sets = Sets::Shared(Arc::new(shared), Scratch::default());
+        let sets = Sets::shared(Arc::new(shared));
         Ok(Self { data_type: self.data_type.clone(), sets, numbers: Vec::new() })
     }
 
@@ -56,7 +72,7 @@ impl Distinct {
     pub(super) fn beside(&self) -> Self {
         let sets = match &self.sets {
             Sets::Own { pairs, .. } => Sets::Own { values: None, pairs: pairs.as_ref().map(|_| Numbers::default()) },
-            Sets::Shared(shared, _) => Sets::Shared(Arc::clone(shared), Scratch::default()),
+            Sets::Shared { shared, .. } => Sets::shared(Arc::clone(shared)),
         };
         Self { data_type: self.data_type.clone(), sets, numbers: Vec::new() }
     }
@@ -72,7 +88,7 @@ impl Distinct {
             Sets::Own { values, pairs } => {
                 (values.as_ref().map_or(0, Values::len), pairs.as_ref().map_or(0, Numbers::len))
             }
-            Sets::Shared(..) => (0, 0),
+            Sets::Shared { .. } => (0, 0),
         }
     }
 
@@ -81,7 +97,11 @@ impl Distinct {
         let (values, pairs) = match &mut self.sets {
             Sets::Own { values: Some(values), pairs } => (values, pairs),
             Sets::Own { values, pairs } => (values.insert(Values::new(&self.data_type)?), pairs),
-            Sets::Shared(shared, scratch) => return shared.update(rows, pieces, &mut self.numbers, scratch),
+            Sets::Shared { shared, scratch, .. } => {
+                self.numbers.clear();
+                shared.number(pieces, rows.place, scratch, &mut self.numbers)?;
+                return self.insert_shared(rows);
+            }
         };
         self.numbers.clear();
         for piece in pieces {
@@ -95,13 +115,41 @@ impl Distinct {
         Ok(())
     }
 
+    /// Adds the rows' pairs: as bits, as long as those are few.
+    fn insert_shared(&mut self, rows: Numbered<'_>) -> Result<(), EvalError> {
+        let Sets::Shared { shared, scratch, bits } = &mut self.sets else { return Ok(()) };
+        let mut pairs = rows.numbers.iter().copied().zip(self.numbers.iter().copied());
+        if let Some(few) = bits {
+            // One pair may take room for all values before it, so each is looked at.
+            for (group, value) in pairs.by_ref() {
+                few.insert(group, value);
+                if few.bytes() > MAX_BITS_BYTES {
+                    break;
+                }
+            }
+        }
+        let rest: Vec<_> = match bits.take_if(|bits| bits.bytes() > MAX_BITS_BYTES) {
+            Some(many) => many.pairs().chain(pairs).collect(),
+            None => pairs.collect(),
+        };
+        shared.insert(rest.into_iter(), rows.place, scratch, &mut self.numbers)
+    }
+
     /// Takes over the values of later rows, whose groups are `numbers` here.
     pub(super) fn join(&mut self, later: Self, numbers: &[u32]) -> Result<(), EvalError> {
-        let (Sets::Own { values, pairs: mine }, Sets::Own { values: Some(theirs), pairs }) =
-            (&mut self.sets, later.sets)
-        else {
+        let (values, mine, theirs, pairs) = match (&mut self.sets, later.sets) {
+            (Sets::Own { values, pairs: mine }, Sets::Own { values: Some(theirs), pairs }) => {
+                (values, mine, theirs, pairs)
+            }
+            (Sets::Shared { shared, scratch, bits }, Sets::Shared { bits: Some(theirs), .. }) => {
+                match bits {
+                    Some(mine) => mine.join(&theirs),
+                    None => shared.insert(theirs.pairs(), 0, scratch, &mut self.numbers)?,
+                }
+                return Ok(());
+            }
             // What is shared is here already.
-            return Ok(());
+            _ => return Ok(()),
         };
         let values = match values {
             Some(values) => values,
@@ -118,10 +166,18 @@ impl Distinct {
     }
 
     /// The number of values of each group, null not among them.
-    pub(super) fn counts(&self, groups: usize) -> Result<Vec<u64>, EvalError> {
+    pub(super) fn counts(&mut self, groups: usize) -> Result<Vec<u64>, EvalError> {
         let mut counts = vec![0; groups];
-        match &self.sets {
-            Sets::Shared(shared, _) => return shared.counts(groups),
+        match &mut self.sets {
+            Sets::Shared { shared, bits: Some(bits), .. } if shared.is_empty() => {
+                return Ok(bits.counts(groups, shared.null()));
+            }
+            Sets::Shared { shared, scratch, bits } => {
+                if let Some(bits) = bits.take() {
+                    shared.insert(bits.pairs(), 0, scratch, &mut self.numbers)?;
+                }
+                return shared.counts(groups);
+            }
             Sets::Own { values: None, .. } => {}
             Sets::Own { values: Some(values), pairs: None } => {
                 counts.iter_mut().for_each(|count| *count = values.known() as u64);
@@ -141,7 +197,7 @@ impl Distinct {
             Sets::Own { values, pairs } => {
                 values.as_ref().map_or(0, Values::bytes) + pairs.as_ref().map_or(0, Numbers::bytes)
             }
-            Sets::Shared(_, scratch) => scratch.bytes(),
+            Sets::Shared { scratch, bits, .. } => scratch.bytes() + bits.as_ref().map_or(0, Bits::bytes),
         }
     }
 
@@ -149,7 +205,7 @@ impl Distinct {
     pub(super) fn shared_bytes(&self) -> usize {
         match &self.sets {
             Sets::Own { .. } => 0,
-            Sets::Shared(shared, _) => shared.bytes(),
+            Sets::Shared { shared, .. } => shared.bytes(),
         }
     }
 }

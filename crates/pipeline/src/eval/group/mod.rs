@@ -10,6 +10,7 @@
 //! The number of ranges does not depend on the number of threads, and neither do the groups, their order, or what sums of
 //! floats come to. (Floats are added batch by batch: a table that is cut otherwise may give other last bits.)
 
+mod bits;
 mod codes;
 mod columns;
 mod distinct;

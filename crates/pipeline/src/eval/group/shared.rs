@@ -15,7 +15,6 @@ use parking_lot::Mutex;
 
 use super::keys::{pair, unpaired};
 use super::partitions::{Known, Locked, Partitions, Scratch, Texts};
-use super::state::Numbered;
 use super::text::INLINE;
 use super::values::{NONE, Values, of_whole, one_float, text_column, whole};
 use crate::eval::EvalError;
@@ -344,21 +343,47 @@ impl SharedDistinct {
         Self { values, pairs }
     }
 
-    /// Takes rows: the group and the value of each. `numbers` is kept for its memory.
-    pub(super) fn update(
+    /// The value of each row, appended to `out`; the column comes in pieces.
+    pub(super) fn number(
         &self,
-        rows: Numbered<'_>,
         pieces: &[ArrayRef],
-        numbers: &mut Vec<u32>,
+        place: u64,
         scratch: &mut Scratch,
+        out: &mut Vec<u32>,
     ) -> Result<(), EvalError> {
-        numbers.clear();
-        self.values.number(pieces, rows.place, scratch, numbers)?;
+        self.values.number(pieces, place, scratch, out)
+    }
+
+    /// Whether pairs are asked for at all.
+    pub(super) fn has_pairs(&self) -> bool {
+        self.pairs.is_some()
+    }
+
+    /// Adds pairs of a group and a value. `numbers` is kept for its memory.
+    pub(super) fn insert(
+        &self,
+        all: impl Iterator<Item = (u32, u32)>,
+        place: u64,
+        scratch: &mut Scratch,
+        numbers: &mut Vec<u32>,
+    ) -> Result<(), EvalError> {
         let Some(pairs) = &self.pairs else { return Ok(()) };
-        let both: Vec<u64> =
-            rows.numbers.iter().zip(numbers.iter()).map(|(group, value)| pair(*group, *value)).collect();
+        let both: Vec<u64> = all.map(|(group, value)| pair(group, value)).collect();
+        if both.is_empty() {
+            return Ok(());
+        }
         numbers.clear();
-        pairs.number(&[Arc::new(UInt64Array::from(both))], rows.place, scratch, numbers)
+        pairs.number(&[Arc::new(UInt64Array::from(both))], place, scratch, numbers)
+    }
+
+    /// Whether there are pairs.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.as_ref().is_none_or(|pairs| pairs.len() == 0)
+    }
+
+    /// The number of null, if it has come.
+    pub(super) fn null(&self) -> Option<u32> {
+        self.values.null()
     }
 
     /// The number of values of each group, null not among them.
