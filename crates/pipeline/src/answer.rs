@@ -94,6 +94,8 @@ pub struct Answer {
     pub bytes: u64,
     /// When the scan behind them began.
     pub origin: cache_core::Origin,
+    /// Number of the load that read them ([`Table::version`]).
+    pub version: u64,
     /// Where they came from.
     pub from: AnswerFrom,
     /// Where the next page begins; `None` if there are no more rows.

@@ -27,8 +27,12 @@ impl BoundQuery {
     /// The query whose answer tells how many rows this one has in all: one number for rows, and for groups the groups.
     pub(crate) fn counting(&self) -> Self {
         let whole = Self { output: None, order: Vec::new(), limit: None, offset: 0, cursor: None, ..self.clone() };
-        if whole.group.is_some() {
-            return whole;
+        if let Some(group) = &whole.group {
+            if whole.having.is_some() || group.keys().is_empty() {
+                return whole;
+            }
+            let keys_alone = BoundGroup::new(group.keys().to_vec(), Vec::new(), &whole.schema);
+            return Self { group: Some(keys_alone), ..whole };
         }
         let rows = BoundAggregate {
             function: Aggregate::Count,

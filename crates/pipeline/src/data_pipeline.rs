@@ -302,6 +302,7 @@ impl DataPipeline {
             schema,
             batches,
             origin: loaded.origin(),
+            version: table.version,
             from,
             next,
             stats,
@@ -332,16 +333,20 @@ impl DataPipeline {
             }
         };
         let table = loaded.value();
+        let run = self.run();
+        // It may be streamed for longer than the cache holds it.
+        run.take(usize::try_from(table.bytes).unwrap_or(usize::MAX))?;
         Ok(Answer {
             schema: Arc::clone(&table.schema),
             batches: table.batches.clone(),
             rows: table.rows,
             bytes: table.bytes,
             origin: loaded.origin(),
+            version: table.version,
             from,
             next: table.next.clone(),
             stats: EvalStats::default(),
-            run: self.run(),
+            run,
         })
     }
 

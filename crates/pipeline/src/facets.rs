@@ -21,7 +21,7 @@ const MAX_LIMIT: u64 = 1_000;
 /// Columns at a time.
 const MAX_COLUMNS: usize = 16;
 /// Parameters of a query that facets have no use for.
-const FOREIGN: [&str; 6] = ["select", "order", "offset", "cursor", "having", "distinct"];
+const FOREIGN: [&str; 8] = ["select", "order", "offset", "cursor", "having", "distinct", "raw", "explain"];
 
 /// A question for facets, bound to a schema.
 #[derive(Debug, Clone)]
@@ -71,6 +71,12 @@ impl Facets {
                     return Err(QueryError::new(QueryErrorKind::BadSyntax, foreign, &value, message)
                         .with_hint("facets take columns, limit and filters; GET the rows for all else"));
                 }
+                "format" if value == "json" => continue,
+                "format" => {
+                    let message = "facets are written as JSON alone";
+                    return Err(QueryError::new(QueryErrorKind::BadValue, "format", &value, message)
+                        .with_hint("GET the rows with select=column,count() for other formats"));
+                }
                 _ => {
                     filters.push((name, value));
                     continue;
@@ -85,15 +91,16 @@ impl Facets {
         }
         let columns = names(columns.as_deref(), rules)?;
         let limit = limit.map_or(Ok(DEFAULT_LIMIT), |limit| read_limit(&limit))?;
-        let condition = parse_pairs(filters.iter().map(|(name, value)| (name, value)), schema, rules)?.canonical();
-        let conditions = crate::query::params::decode(&condition)?;
+        let filtered = parse_pairs(filters.iter().map(|(name, value)| (name, value)), schema, rules)?;
+        let condition = filtered.canonical();
         let bind = |select: String, order: &str, limit: u64| {
-            let mut pairs = conditions.clone();
-            pairs.extend([("select".to_owned(), select), (LIMIT.to_owned(), limit.to_string())]);
+            let mut pairs = vec![("select".to_owned(), select), (LIMIT.to_owned(), limit.to_string())];
             if !order.is_empty() {
                 pairs.push(("order".to_owned(), order.to_owned()));
             }
-            parse_pairs(pairs, schema, rules).map_err(|error| error.at(COLUMNS))
+            let query = parse_pairs(pairs, schema, rules).map_err(|error| error.at(COLUMNS))?;
+            // What was compiled for the conditions is shared by all.
+            Ok(BoundQuery { filter: filtered.filter.clone(), ..query })
         };
         let of_column = |(at, name): (usize, &String)| {
             let name = quoted(name);

@@ -111,6 +111,7 @@ fn facets_are_cached_compressed_and_revalidated_as_rows_are() {
     let head = server.send("HEAD", path, &[], None).expect(200);
     assert_eq!((head.header("etag"), head.body.len()), (first.header("etag"), 0));
     server.get_with(path, &[("accept", "text/csv")]).expect(406);
+    assert_eq!(server.get(&format!("{path}&format=json")).expect(200).body, first.body);
 }
 
 #[test]

@@ -170,6 +170,10 @@ fn a_count_is_told_as_it_was_asked_for() {
         let none = server.get_with(&format!("{path}&id=lt.0"), &[("prefer", prefer)]).expect(200);
         assert_eq!(none.header("content-range"), "*/0", "{prefer}");
     }
+    let nothing = server.get(&format!("{path}&limit=0")).expect(200);
+    assert_eq!(nothing.header("content-range"), "*/*", "who asks for no rows is not told that there are none");
+    let nothing = server.get_with(&format!("{path}&limit=0"), &[("prefer", "count=exact")]).expect(206);
+    assert_eq!(nothing.header("content-range"), "*/20");
     let plain = server.get(path).expect(200);
     assert_eq!((plain.header("content-range"), plain.header("preference-applied")), ("", ""));
     assert!(plain.header("vary").to_ascii_lowercase().contains("prefer"), "vary is '{}'", plain.header("vary"));

@@ -101,6 +101,9 @@ fn what_goes_beside_a_query_goes_with_a_posted_one() {
         let answer = server.send("POST", QUERY, &headers, Some(body.as_bytes())).expect(200);
         assert!(answer.header("content-type").starts_with(media_type), "{}", answer.header("content-type"));
     }
+    let known = [("content-type", "application/json"), ("if-none-match", "*")];
+    let posted = server.send("POST", QUERY, &known, Some(body.as_bytes())).expect(200);
+    assert_eq!(posted.json().as_array().map(Vec::len), Some(2), "only what is read by GET can be known");
     let explained = server.post(QUERY, &json!({"select": ["id"], "explain": true})).expect(200).json();
     assert!(explained["times_ms"].is_object(), "{explained:#}");
 }
@@ -126,6 +129,11 @@ fn filters_of_a_dashboard_go_with_all_the_rest() {
     let answer = server.post(path, &csv).expect(200);
     assert_eq!(answer.text(), "year\n2018\n2019\n");
     assert_eq!(answer.header("ignored-filters"), "nothing");
+    for name in 0..800 {
+        csv["filters"][format!("nothing_{name}_{}", "x".repeat(80))] = json!(1);
+    }
+    let ignored = server.post(path, &csv).expect(200).header("ignored-filters").to_owned();
+    assert!(ignored.len() < 5_000 && ignored.ends_with(",..."), "{} bytes: {ignored}", ignored.len());
     let grouped = json!({"filters": {"year_min": 2018}, "select": ["count()"]});
     assert!(server.post(path, &grouped).expect(200).json()["rows"][0]["count"].is_u64());
     let _: Value = answer_without_rows(&server, path);

@@ -116,6 +116,13 @@ pub enum Test {
     Each(Quantifier, Single, Vec<String>),
 }
 
+impl Test {
+    /// Whether a regular expression is compiled for it.
+    pub(super) fn has_regex(&self) -> bool {
+        matches!(self, Self::Match(_) | Self::IMatch(_) | Self::Each(_, Single::Match | Single::IMatch, _))
+    }
+}
+
 /// The operators that compare with one value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Comparison {

@@ -1,7 +1,8 @@
 //! Making a body: the answer to its question, counted if that was asked for, encoded and compressed, or, where it is too
 //! large to be kept, ready to be streamed.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use cache_core::{Item, Key, Origin};
@@ -14,6 +15,9 @@ use super::page::Page;
 use super::question::{Question, RowsWanted, Wanted};
 use super::stream::Rows;
 use super::worth::Worth;
+
+/// A number that no other process has.
+static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
 
 /// Makes bodies.
 #[derive(Clone)]
@@ -97,9 +101,10 @@ impl Maker {
                 return Ok(body);
             }
         }
-        // The same question on the same data is written in the same bytes.
-        let identity =
-            [key.bytes(), &key.version().to_le_bytes(), &rows.answer.origin.counter().to_le_bytes()].concat();
+        // The same question on the same data is written in the same bytes. What numbers the loads may begin anew with the
+        // process, if nothing is kept on disk.
+        let data = [rows.answer.version, rows.answer.origin.counter(), key.version(), *PROCESS];
+        let identity = [key.bytes(), &data.map(u64::to_le_bytes).concat()].concat();
         Ok(Body::streamed(rows, &identity, format, coding, page))
     }
 }

@@ -12,6 +12,8 @@ const IGNORED_FILTERS: HeaderName = HeaderName::from_static("ignored-filters");
 
 /// A longer link is left out: no client takes such a header. The cursor itself is sent all the same.
 const MAX_LINK_BYTES: usize = 8 * 1024;
+/// More names of filters that were skipped are left out.
+const MAX_IGNORED_BYTES: usize = 4 * 1024;
 
 /// The part of an answer that a body is. All header values are made once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,15 +45,22 @@ impl Page {
         let before = query.rows_before();
         let cut = answer.next.is_some() && query.limit().is_none_or(|limit| answer.rows < limit);
         // Whoever has the last row knows how many there are.
-        let seen_all = answer.next.is_none() && (answer.rows > 0 || before == 0);
-        let total = total.or(seen_all.then(|| before + answer.rows));
+        let seen_all = answer.next.is_none() && query.limit() != Some(0) && (answer.rows > 0 || before == 0);
+        let seen = before.saturating_add(answer.rows);
+        let total = match total {
+            _ if seen_all => Some(seen),
+            // Whatever was counted or estimated, there are as many as were seen.
+            Some(total) if answer.rows > 0 => Some(total.max(seen.saturating_add(u64::from(answer.next.is_some())))),
+            Some(total) => Some(total),
+            None => None,
+        };
         let partial = cut || counting.is_some() && total.is_some_and(|total| answer.rows < total);
         let is_window = query.limit().is_some() || before > 0 || query.cursor().is_some();
         let range = (partial || counting.is_some() || is_window).then(|| {
             let total = total.map_or("*".to_owned(), |total| total.to_string());
             match answer.rows {
                 0 => format!("*/{total}"),
-                rows => format!("{before}-{}/{total}", before + rows - 1),
+                _ => format!("{before}-{}/{total}", seen - 1),
             }
         });
         Self {
@@ -72,10 +81,20 @@ impl Page {
         }
     }
 
-    /// The same page with the names of filters that were skipped.
+    /// The same page with the names of filters that were skipped, as many as a header can hold.
     pub(super) fn with_ignored(mut self, names: &[String]) -> Self {
-        let names: Vec<String> = names.iter().map(|name| pipeline::query::params::encode(name)).collect();
-        self.ignored = (!names.is_empty()).then(|| names.join(",")).and_then(value);
+        let mut list = String::new();
+        for name in names.iter().map(|name| pipeline::query::params::encode(name)) {
+            if list.len() + name.len() > MAX_IGNORED_BYTES {
+                list.push_str(if list.is_empty() { "..." } else { ",..." });
+                break;
+            }
+            if !list.is_empty() {
+                list.push(',');
+            }
+            list.push_str(&name);
+        }
+        self.ignored = (!list.is_empty()).then_some(list).and_then(value);
         self
     }
 

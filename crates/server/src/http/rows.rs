@@ -1,13 +1,16 @@
 //! A query's rows over HTTP: the hit that needs no parsing, the miss, and the answer that both give.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_web::HttpResponse;
+use actix_web::body::{BodySize, BodyStream, MessageBody};
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use cache_core::Hit;
+use futures_util::stream::empty;
 use pipeline::CallOptions;
 use serde_json::{Map, Value};
 
@@ -39,7 +42,7 @@ pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
     let hit = state.bodies.get(&remembered.key.at_version(remembered.dataset.version()))?;
     let status = cache_headers::hit(hit.freshness_ms(), Detail::Memory);
     let cache_control = remembered.for_clients.value(hit.age(), hit.freshness_ms());
-    Some(respond(state, &hit, status, cache_control, &head.headers))
+    Some(respond(state, &hit, status, cache_control, head.headers.get(header::IF_NONE_MATCH)))
 }
 
 /// Path and query of a request, as sent.
@@ -130,7 +133,9 @@ async fn rows(
         let for_clients = found.for_clients.clone();
         state.memo.insert(&asked, Remembered { generation, dataset, key, for_clients });
     }
-    Ok(respond(state, &found.hit, found.status, found.control, headers))
+    // Only what is read by GET and HEAD can be known to a client already.
+    let known = if target.is_some() { headers.get(header::IF_NONE_MATCH) } else { None };
+    Ok(respond(state, &found.hit, found.status, found.control, known))
 }
 
 /// What of a request decides its body; `None` if it says more than is remembered.
@@ -146,16 +151,26 @@ fn asked<'a>(target: &'a str, headers: &'a HeaderMap) -> Option<Asked<'a>> {
     })
 }
 
+/// What HEAD gets of an answer to GET: nothing is written for a body that would be streamed.
+pub fn headers_alone(answer: HttpResponse) -> HttpResponse {
+    match answer.body().size() {
+        BodySize::Stream => {
+            answer.set_body(BodyStream::new(empty::<Result<Bytes, Infallible>>())).map_into_boxed_body()
+        }
+        _ => answer,
+    }
+}
+
 /// The body, or 304 when the client has it.
 fn respond(
     state: &AppState,
     hit: &Hit<Arc<Body>>,
     cache_status: HeaderValue,
     cache_control: HeaderValue,
-    request: &HeaderMap,
+    known: Option<&HeaderValue>,
 ) -> HttpResponse {
     let body = hit.value();
-    let known = request.get(header::IF_NONE_MATCH).is_some_and(|tags| body.matches(tags));
+    let known = known.is_some_and(|tags| body.matches(tags));
     let mut response = match &body.content {
         _ if known => HttpResponse::with_body(StatusCode::NOT_MODIFIED, Bytes::new()).map_into_boxed_body(),
         Content::Ready(bytes) => HttpResponse::with_body(body.page.status(), bytes.clone()).map_into_boxed_body(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use actix_web::body::{BodyStream, BoxBody, MessageBody};
 use actix_web::web::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use pipeline::format::{Chunks, Format};
 use pipeline::{Answer, Error, compute};
 use tokio::sync::mpsc;
@@ -34,14 +34,18 @@ pub struct Rows {
 impl Rows {
     /// The body of a response. A client that leaves `stall` long unread what it was sent loses the rest.
     pub fn body(&self, format: Format, coding: Coding, stall: Duration) -> BoxBody {
-        let (send, receive) = mpsc::channel(READY_CHUNKS);
         let rows = self.clone();
-        tokio::spawn(async move {
-            if let Err(error) = write(rows, format, coding, stall, &send).await {
-                tracing::warn!("a streamed answer ended early: {error}");
-            }
+        // The writer begins when the first chunk is asked for: a client that wants only the headers never does.
+        let chunks = stream::once(async move {
+            let (send, receive) = mpsc::channel(READY_CHUNKS);
+            tokio::spawn(async move {
+                if let Err(error) = write(rows, format, coding, stall, &send).await {
+                    tracing::warn!("a streamed answer ended early: {error}");
+                }
+            });
+            stream::unfold(Some(receive), next)
         });
-        BodyStream::new(Box::pin(stream::unfold(Some(receive), next))).boxed()
+        BodyStream::new(Box::pin(chunks.flatten())).boxed()
     }
 }
 

@@ -59,11 +59,13 @@ impl Distinct {
         Self { data_type, sets, numbers: Vec::new() }
     }
 
-    /// No values yet, of any range; those that were many here are told to be many.
-    pub(super) fn shared(&self, has_keys: bool, is_many: impl Fn(usize) -> bool) -> Result<Self, EvalError> {
+    /// No values yet, of any range; `many` says of how many there were here how many there may be of all, if those are many.
+    pub(super) fn shared(&self, has_keys: bool, many: impl Fn(usize) -> Option<usize>) -> Result<Self, EvalError> {
         let (values, pairs) = self.lens();
-        let pairs = has_keys.then(|| SharedValues::new(&DataType::UInt64, is_many(pairs))).transpose()?;
-        let shared = SharedDistinct::new(SharedValues::new(&self.data_type, is_many(values))?, pairs);
+        // They are bits first, so no room is made for them.
+        let many_pairs = many(pairs).map(|_| 0);
+        let pairs = has_keys.then(|| SharedValues::new(&DataType::UInt64, many_pairs)).transpose()?;
+        let shared = SharedDistinct::new(SharedValues::new(&self.data_type, many(values))?, pairs);
         let sets = Sets::shared(Arc::new(shared));
         Ok(Self { data_type: self.data_type.clone(), sets, numbers: Vec::new() })
     }

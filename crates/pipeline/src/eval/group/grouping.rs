@@ -17,8 +17,8 @@ use crate::eval::rows::surviving;
 use crate::eval::{EvalError, Run};
 use crate::query::{BoundGroup, BoundQuery, OutputColumn};
 
-/// Pieces that are looked up at once where there are many values: a quarter of a million rows.
-const PIECES_AT_ONCE: usize = 4;
+/// Pieces that are looked up at once where there are many values: an eighth of a million rows.
+const PIECES_AT_ONCE: usize = 2;
 /// Fewer rows tell nothing about how many values there are.
 const TELLING_ROWS: u64 = 1024;
 
@@ -90,30 +90,40 @@ impl Grouping {
         let is_many = |values: usize| values as u64 * 4 > self.rows_matched;
         let mut distinct = self.states.distinct().map(Distinct::lens);
         let pays = is_many(self.groups()) || distinct.any(|(values, pairs)| is_many(values) || is_many(pairs));
-        if pays && self.rows_matched >= TELLING_ROWS { self.shared_if(is_many) } else { Ok(None) }
+        let many = |values: usize| is_many(values).then(|| self.guess(values));
+        if pays && self.rows_matched >= TELLING_ROWS { self.shared_if(many) } else { Ok(None) }
     }
 
-    /// As [`shared`](Self::shared), with the values told to be many of which `is_many` says so.
-    pub(super) fn shared_if(&self, is_many: impl Fn(usize) -> bool + Copy) -> Result<Option<Self>, EvalError> {
+    /// As [`shared`](Self::shared); `many` says of how many values there are here how many there may be of all rows, if
+    /// those are many.
+    pub(super) fn shared_if(&self, many: impl Fn(usize) -> Option<usize> + Copy) -> Result<Option<Self>, EvalError> {
         let Groups::Own(keys) = &self.groups else { return Ok(None) };
         let (columns, pairs) = keys.lens();
-        let columns: Vec<_> = keys.types().iter().cloned().zip(columns.into_iter().map(is_many)).collect();
-        let pairs: Vec<_> = pairs.into_iter().map(is_many).collect();
-        let of_many = columns.iter().filter(|(_, is_many)| *is_many).map(|(data_type, _)| data_type);
-        let counted = self.states.distinct().filter(|distinct| is_many(distinct.lens().0)).map(Distinct::data_type);
+        let columns: Vec<_> = keys.types().iter().cloned().zip(columns.into_iter().map(many)).collect();
+        let pairs: Vec<_> = pairs.into_iter().map(many).collect();
+        let of_many = columns.iter().filter(|(_, many)| many.is_some()).map(|(data_type, _)| data_type);
+        let counted =
+            self.states.distinct().filter(|distinct| many(distinct.lens().0).is_some()).map(Distinct::data_type);
         if !of_many.chain(counted).all(SharedValues::can_be_many) {
             return Ok(None);
         }
         let keys = Arc::new(SharedKeys::new(&columns, &pairs)?);
-        let states = self.states.shared(!columns.is_empty(), is_many)?;
+        let states = self.states.shared(!columns.is_empty(), many)?;
         let groups = Groups::Shared(keys, Scratch::default());
         Ok(Some(Self::of(&self.query, &self.group, groups, states, Arc::default())))
     }
 
-    /// How many groups there are among all rows, guessed from how often the rows seen here met.
-    pub(super) fn guessed_groups(&self) -> u64 {
-        let (rows, groups) = (self.rows_matched, self.groups() as u64);
-        rows.saturating_mul(rows) / (2 * (rows - groups.min(rows)).max(1))
+    /// How many groups there are among all rows.
+    pub(super) fn guessed_groups(&self) -> usize {
+        self.guess(self.groups())
+    }
+
+    /// How many values there are among all rows, guessed from how often the rows seen here had the same one: of n rows and
+    /// d values, n² / 2d pairs are expected to meet.
+    fn guess(&self, values: usize) -> usize {
+        let rows = self.rows_matched;
+        let met = (rows - (values as u64).min(rows)).max(1);
+        usize::try_from(rows.saturating_mul(rows) / (2 * met)).unwrap_or(usize::MAX)
     }
 
     /// How many groups there are; of shared ones, one more than the greatest number of any.

@@ -67,9 +67,9 @@ impl Kept {
     }
 
     /// As [`States::shared`](super::state::States::shared).
-    pub(super) fn shared(&self, has_keys: bool, is_many: impl Fn(usize) -> bool) -> Result<Self, EvalError> {
+    pub(super) fn shared(&self, has_keys: bool, many: impl Fn(usize) -> Option<usize>) -> Result<Self, EvalError> {
         match self {
-            Self::Distinct(distinct) => Ok(Self::Distinct(Box::new(distinct.shared(has_keys, is_many)?))),
+            Self::Distinct(distinct) => Ok(Self::Distinct(Box::new(distinct.shared(has_keys, many)?))),
             other => Ok(other.beside()),
         }
     }

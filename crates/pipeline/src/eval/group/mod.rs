@@ -105,8 +105,8 @@ fn sample(empty: &Grouping, pieces: &[RecordBatch], run: &Run) -> Result<Option<
     run.give_back(sample.held_bytes());
     let Some(shared) = sample.shared()? else { return Ok(None) };
     let rows: usize = pieces.iter().map(RecordBatch::num_rows).sum();
-    let ranges = rows as u64 / (sample.guessed_groups() * 4).max(1);
-    Ok(Some((shared, usize::try_from(ranges).unwrap_or(RANGES).clamp(2, RANGES))))
+    let ranges = rows / sample.guessed_groups().saturating_mul(4).max(1);
+    Ok(Some((shared, ranges.clamp(2, RANGES))))
 }
 
 /// Whether so few rows are left that joining ranges would cost more than it saves.

@@ -20,6 +20,8 @@ use super::text::{INLINE, mix, seed};
 
 /// Parts that values are sorted into: a quarter of a million rows have a thousand for each.
 const PARTS: usize = 256;
+/// The most values that room is made for before they come.
+const MAX_EXPECTED: usize = 1 << 19;
 /// Numbers that a part takes at a time; some of them it never gives.
 const NUMBERS: u32 = 64;
 /// The bits of a hash that choose the part. The table takes the lowest and the highest ones.
@@ -90,14 +92,16 @@ impl Known {
     }
 }
 
-impl Default for Partitions {
-    fn default() -> Self {
-        let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, given: AtomicU32::new(0), bytes: AtomicUsize::new(0), seed: seed() }
-    }
-}
-
 impl Partitions {
+    /// No values yet, with room for as many as are expected.
+    pub(super) fn new(expected: usize) -> Self {
+        let in_part = expected.min(MAX_EXPECTED) / PARTS;
+        let part = || Part { table: HashTable::with_capacity(in_part), ..Part::default() };
+        let parts: Box<[Mutex<Part>]> = (0..PARTS).map(|_| Mutex::new(part())).collect();
+        let bytes = parts.iter().map(|part| part.lock().bytes()).sum::<usize>();
+        Self { parts, given: AtomicU32::new(0), bytes: AtomicUsize::new(bytes), seed: seed() }
+    }
+
     /// Appends the number of each row's value, which come as views in pieces; `place` is the first row's place among all
     /// rows. The bytes of texts that their views do not hold are in `long`; there is none for values that are all whole.
     pub(super) fn number(

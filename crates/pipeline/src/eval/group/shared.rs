@@ -43,12 +43,11 @@ struct Few {
 }
 
 impl SharedValues {
-    /// No values yet.
-    pub(super) fn new(data_type: &DataType, are_many: bool) -> Result<Self, EvalError> {
-        let kind = if are_many {
-            Kind::Many(Partitions::default())
-        } else {
-            Kind::Few(Mutex::new(Few { values: Values::new(data_type)?, firsts: Vec::new() }))
+    /// No values yet; `many` says how many there may be, if they are many.
+    pub(super) fn new(data_type: &DataType, many: Option<usize>) -> Result<Self, EvalError> {
+        let kind = match many {
+            Some(values) => Kind::Many(Partitions::new(values)),
+            None => Kind::Few(Mutex::new(Few { values: Values::new(data_type)?, firsts: Vec::new() })),
         };
         Ok(Self { data_type: data_type.clone(), kind })
     }
@@ -257,10 +256,10 @@ pub(super) struct SharedKeys {
 }
 
 impl SharedKeys {
-    /// No groups yet, of columns and pairs of which is told whether they have many values.
-    pub(super) fn new(columns: &[(DataType, bool)], pairs: &[bool]) -> Result<Self, EvalError> {
-        let columns = columns.iter().map(|(data_type, are_many)| SharedValues::new(data_type, *are_many));
-        let pairs = pairs.iter().map(|are_many| SharedValues::new(&DataType::UInt64, *are_many));
+    /// No groups yet; of each column and of the pairs is told how many values there may be, if they are many.
+    pub(super) fn new(columns: &[(DataType, Option<usize>)], pairs: &[Option<usize>]) -> Result<Self, EvalError> {
+        let columns = columns.iter().map(|(data_type, many)| SharedValues::new(data_type, *many));
+        let pairs = pairs.iter().map(|many| SharedValues::new(&DataType::UInt64, *many));
         Ok(Self { columns: columns.collect::<Result<_, _>>()?, pairs: pairs.collect::<Result<_, _>>()? })
     }
 

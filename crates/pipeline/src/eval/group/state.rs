@@ -95,10 +95,10 @@ impl States {
     }
 
     /// Shares the distinct values with ranges that are to come, if they were many here.
-    pub(super) fn shared(&self, has_keys: bool, is_many: impl Fn(usize) -> bool) -> Result<Self, EvalError> {
+    pub(super) fn shared(&self, has_keys: bool, many: impl Fn(usize) -> Option<usize>) -> Result<Self, EvalError> {
         let mut states = Vec::with_capacity(self.states.len());
         for State { needs, kept, name } in &self.states {
-            states.push(State { needs: needs.clone(), kept: kept.shared(has_keys, &is_many)?, name: name.clone() });
+            states.push(State { needs: needs.clone(), kept: kept.shared(has_keys, &many)?, name: name.clone() });
         }
         Ok(Self { states, of: self.of.clone(), groups: 0 })
     }

@@ -120,7 +120,8 @@ fn by_ranges(query: &BoundQuery, group: &BoundGroup, batches: &[RecordBatch]) ->
 fn by_shared(query: &BoundQuery, group: &BoundGroup, batches: &[RecordBatch], few: usize) -> Option<Vec<RecordBatch>> {
     let mut sample = Grouping::new(query, group);
     sample.push(batches, 0, &Run::unbounded()).unwrap();
-    let shared = sample.shared_if(|values| values > few).unwrap().filter(|_| !batches.is_empty())?;
+    let shared =
+        sample.shared_if(|values| (values > few).then_some(values)).unwrap().filter(|_| !batches.is_empty())?;
     Some(joined_from(&shared, batches))
 }
 

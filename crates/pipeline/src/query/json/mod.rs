@@ -118,7 +118,13 @@ impl Read {
     fn placed(&self, error: QueryError, schema: &SchemaRef, rules: &Rules) -> QueryError {
         let fails = |query: Query| BoundQuery::bind(&query, schema, &rules.limits).err().as_ref() == Some(&error);
         let alone = |leaf: &&Leaf| fails(Query { filter: Some(leaf.expr.clone()), ..Query::default() });
-        if let Some(leaf) = self.leaves.iter().find(alone) {
+        // What is too much of all together is not looked for in each, which may be far too many.
+        let is_sum = error.kind() == QueryErrorKind::TooComplex;
+        let may_be = |leaf: &&Leaf| !(is_sum && leaf.has_regex());
+        if self.leaves.len() > rules.limits.max_conditions || self.having_leaves.len() > rules.limits.max_conditions {
+            return if error.parameter() == "having" { error } else { error.at("where") };
+        }
+        if let Some(leaf) = self.leaves.iter().filter(may_be).find(alone) {
             return leaf.placed(error);
         }
         let alone = |leaf: &&Leaf| {

@@ -35,6 +35,18 @@ pub(super) struct Leaf {
 }
 
 impl Leaf {
+    /// Whether it is one that a regular expression is compiled for.
+    pub(super) fn has_regex(&self) -> bool {
+        fn of(expr: &Expr) -> bool {
+            match expr {
+                Expr::And(items) | Expr::Or(items) => items.iter().any(of),
+                Expr::Not(item) => of(item),
+                Expr::Compare(condition) => condition.test.has_regex(),
+            }
+        }
+        of(&self.expr)
+    }
+
     /// The error of binding the condition, about its place.
     pub(super) fn placed(&self, error: QueryError) -> QueryError {
         let member = match (self.member, error.kind()) {

@@ -1,5 +1,6 @@
 //! The datasets: what there is, its rows, and loading it again.
 
+use actix_web::http::Method;
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use pipeline::{Dataset, TableInfo};
@@ -107,7 +108,8 @@ pub async fn rows(state: Data<AppState>, name: Path<String>, request: HttpReques
     super::when_ready(&state)?;
     let target = rows::target_of(request.head());
     let call = state.call(&super::request_id(&request));
-    rows::answer(&state, &name, target, request.query_string(), request.headers(), &call).await
+    let answer = rows::answer(&state, &name, target, request.query_string(), request.headers(), &call).await?;
+    Ok(if request.method() == Method::HEAD { rows::headers_alone(answer) } else { answer })
 }
 
 /// Count values
