@@ -99,11 +99,12 @@ impl<V> Disk<V> {
 }
 
 impl<V: Send + Sync + 'static> Disk<V> {
-    /// Hands an entry to the tier, which encodes it on a thread of its own.
+    /// Hands an entry to the tier, which encodes it on a thread of its own. `began` is the counter from before its load.
     pub(crate) fn write(
         &self,
         key: &Key,
         entry: &Shared<Entry<V>>,
+        began: u64,
         value_bytes: u64,
         clock: &Clock,
         stamps: &Arc<Stamps>,
@@ -137,7 +138,7 @@ impl<V: Send + Sync + 'static> Disk<V> {
             let codec = codec.for_payload(&plain);
             Some(Payload { codec, plain_bytes, bytes: codec.compress(plain).ok()? })
         };
-        self.tier.put(Write { key: self.record_key(key), meta, encode: Box::new(encode) });
+        self.tier.put(Write { key: self.record_key(key), meta, began, encode: Box::new(encode) });
     }
 }
 

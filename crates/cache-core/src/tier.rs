@@ -8,7 +8,10 @@
 //! 1. [`ByteTier::record`] returns when the change is durable, and waits for no payload.
 //! 2. Changes and writes of one record take effect in the order of the calls: a [`ByteTier::put`] that came before a
 //!    [`ByteTier::remove`] is never seen after it, not after a crash either.
-//!    Nor is a record that a change covers, though its put came after the change: covered is what began before the stamp.
+//!    Nor is a record that a change covers, though its put came after the change. Covered is what is made of something
+//!    that began before the stamp ([`Meta::counter`]); by a delete of keys or a prefix, only what was itself begun before
+//!    it ([`Write::began`]). Such a delete also bars from its namespace whatever began before it, as long as the process
+//!    lives.
 //! 3. Anything that cannot be read back exactly (another layout, a wrong checksum, a key that differs) is a miss.
 //! 4. Everything but `put`, `remove`, `may_have` and `stats` may block; the cache calls it off the async threads.
 
@@ -82,13 +85,20 @@ pub struct Write {
     pub key: RecordKey,
     /// What is known of it.
     pub meta: Meta,
+    /// The invalidation counter from before the value's own load began: what a delete of keys is compared with.
+    /// [`Meta::counter`] is lower where the value is made of something older.
+    pub began: u64,
     /// Makes its payload.
     pub encode: Encode,
 }
 
 impl fmt::Debug for Write {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Write").field("key", &self.key).field("meta", &self.meta).finish_non_exhaustive()
+        f.debug_struct("Write")
+            .field("key", &self.key)
+            .field("meta", &self.meta)
+            .field("began", &self.began)
+            .finish_non_exhaustive()
     }
 }
 
@@ -114,7 +124,7 @@ pub enum Change {
         /// Value of the invalidation counter.
         stamp: u64,
     },
-    /// All versions of one key that began before the stamp.
+    /// All versions of one key whose own load began before the stamp.
     Key {
         /// Name of the cache.
         cache: Arc<str>,
@@ -125,7 +135,7 @@ pub enum Change {
         /// Value of the invalidation counter.
         stamp: u64,
     },
-    /// All keys of a namespace with this prefix that began before the stamp.
+    /// All keys of a namespace with this prefix whose own load began before the stamp.
     Prefix {
         /// Name of the cache.
         cache: Arc<str>,

@@ -54,7 +54,7 @@ mod tests {
             tags: Vec::new(),
         };
         let payload = Payload { codec: Codec::None, plain_bytes: 1, bytes: vec![7] };
-        tier.put(Write { key: key.clone(), meta, encode: Box::new(|| Some(payload)) });
+        tier.put(Write { key: key.clone(), began: meta.counter, meta, encode: Box::new(|| Some(payload)) });
         tier.flush().unwrap();
         assert!(matches!(forget(dir.path()), Err(Error::Held)));
         assert!(tier.get(&key).is_some());

@@ -2,8 +2,12 @@
 //!
 //! *Stamps* of everything (the floor), of namespaces and of tags last; what is no newer than the floor needs no entry of
 //! its own. *Tombstones* of keys and prefixes last until what they cover has been removed from the database for good.
-//! *Barriers* are of this process alone: a record whose scan began before the newest delete in its namespace is not
+//! *Barriers* are of this process alone: a record whose load began before the newest delete in its namespace is not
 //! stored any more, whenever it arrives.
+//!
+//! A record has two counters. Stamps are compared with that of what it is made of, which may be much older than itself:
+//! a response is as old as its table. Tombstones and barriers are about the record alone, and are compared with when its
+//! own load began. So what is made anew after a delete is kept, although its table is older than the delete.
 //!
 //! Each kind is bounded: the oldest go when there are too many, and what covers more rises to cover what they covered.
 
@@ -129,19 +133,19 @@ impl Ledger {
     }
 
     /// Whether a record is older than what was invalidated.
-    pub(crate) fn covers(&self, key: &RecordKey, name: &[u8], meta: &Meta) -> bool {
+    pub(crate) fn covers(&self, key: &RecordKey, name: &[u8], meta: &Meta, began: u64) -> bool {
         let counter = meta.counter;
         let newer = |stamp: Option<&u64>| stamp.is_some_and(|&stamp| stamp > counter);
         self.floor > counter
             || newer(self.namespaces.get(&key.namespace))
             || meta.tags.iter().any(|tag| newer(self.tags.get(tag)))
-            || self.keys.get(name::without_version(name)).is_some_and(|tombstone| tombstone.stamp > counter)
-            || self.prefixes.iter().any(|(begin, prefix)| prefix.stamp > counter && name.starts_with(begin))
+            || self.keys.get(name::without_version(name)).is_some_and(|tombstone| tombstone.stamp > began)
+            || self.prefixes.iter().any(|(begin, prefix)| prefix.stamp > began && name.starts_with(begin))
     }
 
     /// Whether a record may still be stored.
-    pub(crate) fn admits(&self, key: &RecordKey, name: &[u8], meta: &Meta) -> bool {
-        !self.covers(key, name, meta) && self.barriers.get(&key.namespace).is_none_or(|&stamp| stamp <= meta.counter)
+    pub(crate) fn admits(&self, key: &RecordKey, name: &[u8], meta: &Meta, began: u64) -> bool {
+        !self.covers(key, name, meta, began) && self.barriers.get(&key.namespace).is_none_or(|&stamp| stamp <= began)
     }
 
     /// Forgets the tombstone of this beginning, if it is of this number: what it covered is gone for good.

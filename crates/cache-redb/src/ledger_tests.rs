@@ -22,7 +22,7 @@ fn meta(counter: u64) -> Meta {
 
 fn covers(ledger: &Ledger, namespace: &str, bytes: &str, counter: u64) -> bool {
     let key = key(namespace, bytes);
-    ledger.covers(&key, &name::of(&key), &meta(counter))
+    ledger.covers(&key, &name::of(&key), &meta(counter), counter)
 }
 
 fn delete(namespace: &str, bytes: &str, stamp: u64) -> Change {
@@ -101,14 +101,32 @@ fn what_began_before_a_delete_in_its_namespace_is_not_stored_any_more() {
     let mut ledger = Ledger::default();
     ledger.apply(&delete("a", "x", 5));
     ledger.forget_until(ledger.last_order());
-    let admits = |namespace, bytes, counter| {
+    let admits = |namespace, bytes, began| {
         let key = key(namespace, bytes);
-        ledger.admits(&key, &name::of(&key), &meta(counter))
+        // What it is made of is older, and valid.
+        ledger.admits(&key, &name::of(&key), &meta(1), began)
     };
     assert!(!admits("a", "x", 4), "the delete is still held against loads that began before it");
     assert!(!admits("a", "y", 4));
     assert!(admits("a", "x", 5));
+    assert!(admits("a", "y", 5));
     assert!(admits("b", "x", 4));
+}
+
+#[test]
+fn what_is_made_after_a_delete_of_what_is_older_is_covered_by_stamps_alone() {
+    let covers = |change: Change| {
+        let ledger = Ledger::replay(1, &[change]);
+        let key = key("a", "x");
+        ledger.covers(&key, &name::of(&key), &meta(4), 10)
+    };
+    assert!(!covers(delete("a", "x", 10)));
+    assert!(covers(delete("a", "x", 11)));
+    assert!(!covers(delete_prefix("a", "x", 10)));
+    assert!(covers(delete_prefix("a", "", 11)));
+    assert!(covers(Change::Namespace { namespace: "a".into(), stamp: 5 }));
+    assert!(covers(Change::Tag { tag: "t".into(), stamp: 5 }));
+    assert!(covers(Change::All { stamp: 5 }));
 }
 
 #[test]
@@ -135,7 +153,7 @@ fn each_kind_is_bounded_and_still_covers_all_that_it_covered() {
                 if kind == 0 { (format!("n{n}"), "x".to_owned()) } else { ("n".to_owned(), format!("n{n}")) };
             let bytes = if kind == 3 { bytes + "/x" } else { bytes };
             let key = key(&namespace, &bytes);
-            assert!(ledger.covers(&key, &name::of(&key), &tagged), "kind {kind}, {n}");
+            assert!(ledger.covers(&key, &name::of(&key), &tagged, n - 1), "kind {kind}, {n}");
         }
         assert!(!covers(&ledger, "n", "x", count), "kind {kind}: what began after all of them is valid");
     }

@@ -35,7 +35,7 @@
 //! # `cache.redb`
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | name: cache, namespace and key bytes, 00 written as 00 FF, each closed by 00 00; version (8, big-endian) | header of 16 bytes (`LREC`, format version, codec, 0, checksum of name and row), id, lengths and checksum of the payload, the eight numbers of `Meta`, tags |
+//! | `meta` | name: cache, namespace and key bytes, 00 written as 00 FF, each closed by 00 00; version (8, big-endian) | header of 16 bytes (`LREC`, format version, codec, 0, checksum of name and row), id, lengths and checksum of the payload, the eight numbers of `Meta`, when the record's own load began, tags |
 //! | `payload` | id, and those behind it | the payload's chunks, each of 4 KiB x 2^n less 16 bytes, so that it fills a page, largest first |
 //! | `rest` | id | length of the name (4), the name, the rest of the payload |
 //! | `state` | `state` | `LSTA`, format version, 0, id of the store, epoch, last sequence number of the log, latest time of day, checksum |

@@ -134,7 +134,7 @@ pub(crate) fn load(store: Store, log: &Log, now_ms: u64) -> Result<Opened, Fault
         // The ledger is asked for each row anew: whoever records an invalidation does not wait for all of them, and what
         // an invalidation covers that comes meanwhile is walked through by the walk that it begins.
         let useless = row.meta.loaded_at_ms > now_ms.saturating_add(CLOCK_SLACK_MS)
-            || log.ledger().covers(&key, name, &row.meta)
+            || log.ledger().covers(&key, name, &row.meta, row.began)
             || index.restore(&key, name, &row).is_some();
         garbage |= useless;
         true

@@ -108,7 +108,8 @@ fn record(id: u64) -> (Row, Vec<u8>) {
     };
     let stored_bytes = payload.len() as u64;
     let payload_hash = xxh3_64(&payload);
-    (Row { meta, id, codec: Codec::None, plain_bytes: stored_bytes, stored_bytes, payload_hash }, payload)
+    let codec = Codec::None;
+    (Row { meta, began: 0, id, codec, plain_bytes: stored_bytes, stored_bytes, payload_hash }, payload)
 }
 
 /// Writes batches to a disk; cuts the power after each of its syncs and in the middle of each batch.

@@ -111,7 +111,7 @@ fn put(tier: &RedbTier, name: &str) {
         tags: Vec::new(),
     };
     let payload = Payload { codec: Codec::None, plain_bytes: 1, bytes: vec![1] };
-    tier.put(Write { key: key(name), meta, encode: Box::new(|| Some(payload)) });
+    tier.put(Write { key: key(name), began: meta.counter, meta, encode: Box::new(|| Some(payload)) });
 }
 
 fn has(tier: &RedbTier, name: &str) -> bool {

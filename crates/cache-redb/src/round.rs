@@ -130,7 +130,7 @@ impl Writer {
             let useful = row.zip(name::parse(name)).is_some_and(|(row, key)| {
                 known.is_some_and(|place| place.id == row.id)
                     && row.meta.usable_until_ms() >= now_ms
-                    && !self.shared.is_covered(&key, name, &row.meta)
+                    && !self.shared.is_covered(&key, name, &row.meta, row.began)
             });
             if !useful {
                 plan.garbage.push((name.to_vec(), known));
@@ -153,8 +153,8 @@ impl Writer {
     }
 
     fn encode(&mut self, name: &[u8], write: Write) -> Option<(RecordKey, Row, Vec<u8>)> {
-        let Write { key, meta, encode } = write;
-        if self.shared.is_covered(&key, name, &meta) {
+        let Write { key, meta, began, encode } = write;
+        if self.shared.is_covered(&key, name, &meta, began) {
             return None;
         }
         let payload = match catch_unwind(AssertUnwindSafe(encode)) {
@@ -173,6 +173,7 @@ impl Writer {
         self.next_id += chunk::count(stored_bytes).max(1);
         let row = Row {
             meta,
+            began,
             id,
             codec: payload.codec,
             plain_bytes: payload.plain_bytes,

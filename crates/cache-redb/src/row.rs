@@ -1,11 +1,11 @@
 //! The row of a record in the table `meta`: all that is known of it, and where and what its payload is.
 //!
-//! The layout of format version 1, little-endian:
+//! The layout of format version 2, little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 4 | `LREC` |
-//! | 2 | format version, 1 |
+//! | 2 | format version, 2 |
 //! | 1 | codec |
 //! | 1 | 0 |
 //! | 8 | xxh3-64 of the record's name followed by the rest of this row |
@@ -14,7 +14,10 @@
 //! | 8 | bytes of the payload, as stored |
 //! | 8 | xxh3-64 of the payload, as stored |
 //! | 8 x 8 | layout, loaded at, expires, stale while revalidate, stale if error, counter, cost, bytes of the value |
+//! | 8 | the counter from before the record's own load began |
 //! | 4, then each 4 + n | number of tags; each tag's length and its UTF-8 |
+//!
+//! Version 1 had one counter, which counts for both.
 
 use cache_core::{Codec, Meta};
 use xxhash_rust::xxh3::Xxh3;
@@ -22,8 +25,8 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::wire::{Put, Reader};
 
 const MAGIC: &[u8; 4] = b"LREC";
-/// The version of the format that is written, and the only one that is read.
-pub(crate) const FORMAT: u16 = 1;
+/// The version of the format that is written; those before it are read.
+const FORMAT: u16 = 2;
 /// Bytes before those that the checksum covers.
 const UNCHECKED: usize = 16;
 
@@ -31,6 +34,8 @@ const UNCHECKED: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) meta: Meta,
+    /// The invalidation counter from before the record's own load began.
+    pub(crate) began: u64,
     pub(crate) id: u64,
     pub(crate) codec: Codec,
     pub(crate) plain_bytes: u64,
@@ -58,6 +63,7 @@ impl Row {
         bytes.put_u64(meta.counter);
         bytes.put_u64(meta.cost_us);
         bytes.put_u64(meta.value_bytes);
+        bytes.put_u64(self.began);
         bytes.put_u32(u32::try_from(meta.tags.len()).unwrap_or(u32::MAX));
         for tag in &meta.tags {
             bytes.put_bytes(tag.as_bytes());
@@ -70,7 +76,9 @@ impl Row {
     /// The row of the record with this name; `None` if it is of another format, damaged or another record's.
     pub(crate) fn decode(name: &[u8], bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader(bytes);
-        if reader.take(4)? != MAGIC || reader.u16()? != FORMAT {
+        let magic = reader.take(4)?;
+        let format = reader.u16()?;
+        if magic != MAGIC || !(1..=FORMAT).contains(&format) {
             return None;
         }
         let codec = reader.u8()?;
@@ -91,12 +99,13 @@ impl Row {
             value_bytes: reader.u64()?,
             tags: Vec::new(),
         };
+        let began = if format == 1 { meta.counter } else { reader.u64()? };
         for _ in 0..reader.u32()? {
             meta.tags.push(reader.text()?);
         }
         reader.end()?;
         let codec = Codec::from_number(codec)?;
-        Some(Self { meta, id, codec, plain_bytes, stored_bytes, payload_hash })
+        Some(Self { meta, began, id, codec, plain_bytes, stored_bytes, payload_hash })
     }
 }
 
@@ -126,31 +135,34 @@ mod tests {
             value_bytes: 8,
             tags: vec!["eu".into(), "".into()],
         };
-        Row { meta, id: 9, codec: Codec::Zstd, plain_bytes: 10, stored_bytes: 11, payload_hash: 12 }
+        Row { meta, began: 13, id: 9, codec: Codec::Zstd, plain_bytes: 10, stored_bytes: 11, payload_hash: 12 }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The bytes of the row above, as they have to be in a format.
+    fn laid_out(format: u8, checksum: &str, numbers: &[u64]) -> String {
+        let numbers: String = numbers.iter().map(|number| hex(&number.to_le_bytes())).collect();
+        let parts = ["4c524543", &format!("{format:02x}00"), "02", "00", checksum, &numbers];
+        parts.concat() + "02000000" + "020000006575" + "00000000"
+    }
+
+    const NUMBERS: [u64; 13] = [9, 10, 11, 12, 0x1111_1111_1111_1111, 2, 3, 4, 5, 6, 7, 8, 13];
+
+    #[test]
+    fn the_bytes_of_a_row_are_those_of_format_2() {
+        assert_eq!(hex(&row().encode(b"name")), laid_out(2, "36a231717daa8438", &NUMBERS));
     }
 
     #[test]
-    fn the_bytes_of_a_row_are_those_of_format_1() {
-        let hex: String = row().encode(b"name").iter().map(|byte| format!("{byte:02x}")).collect();
-        let numbers = |numbers: &[u64]| {
-            numbers.iter().flat_map(|n| n.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect::<String>()
-        };
-        let expected = [
-            "4c524543".to_owned(),
-            "0100".to_owned(),
-            "02".to_owned(),
-            "00".to_owned(),
-            hex[16..32].to_owned(),
-            numbers(&[9, 10, 11, 12, 0x1111_1111_1111_1111, 2, 3, 4, 5, 6, 7, 8]),
-            "02000000".to_owned(),
-            "020000006575".to_owned(),
-            "00000000".to_owned(),
-        ];
-        assert_eq!(hex, expected.concat());
-        assert_eq!(&hex[16..32], CHECKSUM, "the checksum of format 1");
+    fn a_row_of_format_1_began_when_its_data_did() {
+        let bytes = laid_out(1, "8f2544a109e6e376", &NUMBERS[..12]);
+        let bytes: Vec<u8> =
+            (0..bytes.len()).step_by(2).map(|at| u8::from_str_radix(&bytes[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(Row::decode(b"name", &bytes), Some(Row { began: 6, ..row() }));
     }
-
-    const CHECKSUM: &str = "8f2544a109e6e376";
 
     #[test]
     fn a_row_comes_back_under_its_own_name_only() {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
-use cache_core::{RecordKey, TierStats};
+use cache_core::{Meta, RecordKey, TierStats};
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use crate::backend::Home;
@@ -228,8 +228,8 @@ impl Shared {
     }
 
     /// Whether a record may be kept and shown.
-    pub(crate) fn is_covered(&self, key: &RecordKey, name: &[u8], meta: &cache_core::Meta) -> bool {
-        self.log.ledger().covers(key, name, meta)
+    pub(crate) fn is_covered(&self, key: &RecordKey, name: &[u8], meta: &Meta, began: u64) -> bool {
+        self.log.ledger().covers(key, name, meta, began)
     }
 
     /// What the database is to know of the log and the clock.

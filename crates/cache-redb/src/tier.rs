@@ -221,7 +221,7 @@ impl RedbTier {
 
     /// Whether a record may be shown, as far as the tier knows.
     fn is_shown(&self, key: &RecordKey, name: &[u8], row: &Row) -> bool {
-        !self.shared.is_covered(key, name, &row.meta)
+        !self.shared.is_covered(key, name, &row.meta, row.began)
     }
 }
 
@@ -250,7 +250,7 @@ impl ByteTier for RedbTier {
         let name: Arc<[u8]> = name::of(&write.key).into();
         let mut inner = self.shared.inner.lock();
         // Under the lock: a change that comes later begins its walk behind this put's place in the queue.
-        let admitted = self.shared.log.ledger().admits(&write.key, &name, &write.meta);
+        let admitted = self.shared.log.ledger().admits(&write.key, &name, &write.meta, write.began);
         let up = matches!(inner.service, Service::Up) && !inner.closing;
         if !(up && admitted && inner.queue.put(Arc::clone(&name), write)) {
             inner.counters.dropped += 1;

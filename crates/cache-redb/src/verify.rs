@@ -150,7 +150,7 @@ pub(crate) fn verify_slice(
             (true, Some(row), Some(key)) => {
                 report.records += 1;
                 report.payload_bytes += row.stored_bytes;
-                report.invalidated += u64::from(ledger.covers(key, name, &row.meta));
+                report.invalidated += u64::from(ledger.covers(key, name, &row.meta, row.began));
                 *rows += chunk::count(row.stored_bytes) + 1;
             }
             _ => {

@@ -1,7 +1,8 @@
 //! A disk in memory that does what a byte tier has to, and no favours beyond that.
 //!
 //! What was put waits until it is written: at once, or when [`Disk::write`] is called while the disk is held. It obeys
-//! deletes by key and prefix itself, as it must, and leaves whatever an invalidation of a namespace, a tag or everything
+//! deletes by key and prefix itself, as it must: what was loaded before them goes, and nothing of their namespace is
+//! stored any more in this process that was. It leaves whatever an invalidation of a namespace, a tag or everything
 //! covers where it is: to see through that is the cache's part. [`Disk::open`] again is the next process; what waited
 //! then is lost.
 
@@ -31,7 +32,9 @@ struct Shared {
 struct State {
     epoch: u64,
     changes: Vec<Change>,
-    records: BTreeMap<RecordKey, (Meta, Payload)>,
+    records: BTreeMap<RecordKey, Record>,
+    /// The newest delete in each namespace, of this process.
+    barriers: BTreeMap<Arc<str>, u64>,
     pending: BTreeMap<RecordKey, (u64, Option<Write>)>,
     sequence: u64,
     held: bool,
@@ -40,6 +43,13 @@ struct State {
     abandoned: u64,
     before_get: Option<Hook>,
     after_get: Option<Hook>,
+}
+
+/// What was put, written, and when its load began.
+struct Record {
+    meta: Meta,
+    began: u64,
+    payload: Payload,
 }
 
 /// The disk as one process has it open.
@@ -54,6 +64,7 @@ impl Disk {
         let mut state = self.state();
         state.epoch += 1;
         state.pending.clear();
+        state.barriers.clear();
         let epoch = state.epoch;
         drop(state);
         Arc::new(Opened { disk: self.clone(), epoch })
@@ -87,7 +98,7 @@ impl Disk {
 
     /// Changes the stored payloads.
     pub(crate) fn damage(&self, damage: impl Fn(&mut Payload)) {
-        self.state().records.values_mut().for_each(|(_, payload)| damage(payload));
+        self.state().records.values_mut().for_each(|record| damage(&mut record.payload));
     }
 
     /// Records that are written and could be read.
@@ -127,7 +138,10 @@ impl Disk {
         }
         state.pending.remove(&key);
         match payload {
-            Some(payload) => state.records.insert(key, (write.meta, payload)),
+            Some(payload) => {
+                let Write { meta, began, .. } = write;
+                state.records.insert(key, Record { meta, began, payload })
+            }
             None => state.records.remove(&key),
         };
         true
@@ -157,9 +171,10 @@ impl State {
         restored
     }
 
-    /// Whether a delete covers a record.
-    fn is_deleted(&self, key: &RecordKey, meta: &Meta) -> bool {
-        self.changes.iter().any(|change| deletes(change, key, meta))
+    /// Whether a record may be stored.
+    fn admits(&self, write: &Write) -> bool {
+        let barrier = self.barriers.get(&write.key.namespace).is_none_or(|barrier| *barrier <= write.began);
+        barrier && !self.changes.iter().any(|change| deletes(change, &write.key, write.began))
     }
 }
 
@@ -174,16 +189,21 @@ fn stamp(change: &Change) -> u64 {
     }
 }
 
-fn deletes(change: &Change, key: &RecordKey, meta: &Meta) -> bool {
+/// Whether a delete covers a record whose load began then.
+fn deletes(change: &Change, key: &RecordKey, began: u64) -> bool {
     match change {
         Change::Key { cache, namespace, bytes, stamp } => {
-            *cache == key.cache && *namespace == key.namespace && *bytes == key.bytes && *stamp > meta.counter
+            *cache == key.cache && *namespace == key.namespace && *bytes == key.bytes && *stamp > began
         }
         Change::Prefix { cache, namespace, prefix, stamp } => {
-            *cache == key.cache && *namespace == key.namespace && key.bytes.starts_with(prefix) && *stamp > meta.counter
+            *cache == key.cache && *namespace == key.namespace && key.bytes.starts_with(prefix) && *stamp > began
         }
         _ => false,
     }
+}
+
+fn listed(key: &RecordKey, record: &Record) -> Listed {
+    Listed { key: key.clone(), meta: record.meta.clone(), stored_bytes: record.payload.bytes.len() as u64 }
 }
 
 impl ByteTier for Opened {
@@ -197,10 +217,14 @@ impl ByteTier for Opened {
             return Err(TierError { what: "the disk is full".into(), source: None });
         }
         state.changes.push(change.clone());
-        state.records.retain(|key, (meta, _)| !deletes(change, key, meta));
+        if let Change::Key { namespace, stamp, .. } | Change::Prefix { namespace, stamp, .. } = change {
+            let barrier = state.barriers.entry(Arc::clone(namespace)).or_default();
+            *barrier = (*barrier).max(*stamp);
+        }
+        state.records.retain(|key, record| !deletes(change, key, record.began));
         // One whose write is at work has no write here any more; what it covers it is not known to be spared by.
         state.pending.retain(|key, (_, write)| match write {
-            Some(write) => !deletes(change, key, &write.meta),
+            Some(write) => !deletes(change, key, write.began),
             None => !matches!(change, Change::Key { .. } | Change::Prefix { .. }),
         });
         Ok(())
@@ -215,7 +239,10 @@ impl ByteTier for Opened {
 
     fn put(&self, write: Write) {
         let mut state = self.disk.state();
-        if state.is_deleted(&write.key, &write.meta) {
+        if !state.admits(&write) {
+            // What is there was to be replaced.
+            state.pending.remove(&write.key);
+            state.records.remove(&write.key);
             return;
         }
         state.sequence += 1;
@@ -240,7 +267,8 @@ impl ByteTier for Opened {
             hook();
         }
         let state = self.disk.state();
-        let found = state.records.get(key).filter(|_| !state.pending.contains_key(key)).cloned();
+        let found = state.records.get(key).filter(|_| !state.pending.contains_key(key));
+        let found = found.map(|record| (record.meta.clone(), record.payload.clone()));
         let hook = state.after_get.clone();
         drop(state);
         if let Some(hook) = hook {
@@ -259,13 +287,13 @@ impl ByteTier for Opened {
         if state.pending.contains_key(key) {
             return None;
         }
-        state.records.get(key).map(|(meta, _)| meta.clone())
+        state.records.get(key).map(|record| record.meta.clone())
     }
 
     fn listed(&self, key: &RecordKey) -> Option<Listed> {
         let state = self.disk.state();
-        let (meta, payload) = state.records.get(key).filter(|_| !state.pending.contains_key(key))?;
-        Some(Listed { key: key.clone(), meta: meta.clone(), stored_bytes: payload.bytes.len() as u64 })
+        let record = state.records.get(key).filter(|_| !state.pending.contains_key(key))?;
+        Some(listed(key, record))
     }
 
     fn report_corrupt(&self, key: &RecordKey) {
@@ -278,12 +306,7 @@ impl ByteTier for Opened {
         let shown = state.records.iter().filter(|(key, _)| {
             &*key.cache == cache && after.is_none_or(|after| *key > after) && !state.pending.contains_key(key)
         });
-        let listed = shown.map(|(key, (meta, payload))| Listed {
-            key: key.clone(),
-            meta: meta.clone(),
-            stored_bytes: payload.bytes.len() as u64,
-        });
-        listed.take(limit).collect()
+        shown.map(|(key, record)| listed(key, record)).take(limit).collect()
     }
 
     fn flush(&self) -> Result<(), TierError> {

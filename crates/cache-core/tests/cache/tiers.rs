@@ -301,3 +301,35 @@ fn an_invalidation_is_done_though_its_runtime_is_going_away() {
     here.block_on(cache.invalidate(Scope::All)).unwrap();
     assert!(cache.get(&key("a")).is_none());
 }
+
+/// A value is made, after this, of something from before it: what the next process finds of it.
+async fn made_after(scope: Scope, was_there: bool) -> Option<u64> {
+    let life = Life::new();
+    if was_there {
+        life.insert(&key("abc"), 1);
+    }
+    let table = life.cache.begin();
+    life.invalidate(scope);
+    let make = move |_| async move { Ok::<_, ()>(Item::new(2, BYTES).with_origin(table)) };
+    let made = life.cache.try_get_or_load(&key("abc"), LoadOptions::default(), make).await.unwrap();
+    let kept = (made.stored() == Stored::Yes).then_some(2);
+    life.forget(&key("abc"));
+    assert_eq!(life.find(&key("abc")), kept, "the disk keeps what memory does");
+    life.crash().find(&key("abc"))
+}
+
+#[tokio::test]
+async fn what_is_made_after_a_delete_of_what_is_older_is_kept_on_disk_too() {
+    let namespace = key("abc").namespace().clone();
+    let prefix = |prefix: &[u8]| Scope::Prefix { namespace: namespace.clone(), prefix: prefix.into() };
+    for scope in [Scope::Key(key("abc")), Scope::Versions(key("abc")), prefix(b"a"), prefix(b"")] {
+        assert_eq!(made_after(scope.clone(), true).await, Some(2), "{scope:?}");
+        assert_eq!(made_after(scope.clone(), false).await, Some(2), "{scope:?}");
+    }
+    for scope in [Scope::Key(key("neighbour")), prefix(b"x")] {
+        assert_eq!(made_after(scope.clone(), false).await, Some(2), "{scope:?}");
+    }
+    for scope in [Scope::All, Scope::Namespace(namespace.clone())] {
+        assert_eq!(made_after(scope.clone(), true).await, None, "{scope:?}");
+    }
+}

@@ -1,10 +1,11 @@
 //! Stores, deletes and reads from disk of one key: what is deleted or replaced never comes back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use cache_core::{Item, Scope, Stored};
 
-use crate::world::{World, any_scope, check, join, key, number, pause, space};
+use crate::world::{World, any_delete, any_scope, check, join, key, number, pause, space};
 
 /// Nothing of the key is anywhere, now or later.
 #[track_caller]
@@ -49,7 +50,7 @@ fn a_read_from_disk_that_meets_a_delete_leaves_nothing() {
         // What is loaded by who comes after it is another matter.
         let found = world.find();
         join([reader, loader]);
-        assert!(found.is_none_or(|_| world.loads.load(std::sync::atomic::Ordering::SeqCst) == 1));
+        assert!(found.is_none_or(|_| world.loads.load(Ordering::SeqCst) == 1));
     });
 }
 
@@ -145,5 +146,36 @@ fn what_is_written_while_it_is_replaced_is_the_newer_one() {
         join([writer, other]);
         while disk.write() {}
         assert_eq!(world.crash().find(), Some(2));
+    });
+}
+
+#[test]
+fn what_is_made_of_something_older_is_as_new_as_its_own_load() {
+    check(|| {
+        let scope = any_delete();
+        let world = World::on_disk();
+        let table = world.cache.begin();
+        let covered = scope.clone();
+        let read = move |world: &Arc<World>| {
+            let expected = world.acknowledged.load(Ordering::SeqCst);
+            let loaded = world.load_of(table);
+            assert!(loaded >= expected, "loaded {loaded} after {expected} was acknowledged, {covered:?}");
+            let expected = world.acknowledged.load(Ordering::SeqCst);
+            let found = world.find();
+            assert!(found.is_none_or(|found| found >= expected), "found {found:?} after {expected}, {covered:?}");
+        };
+        read(&world);
+        let readers = [0, 1].map(|_| world.spawn(read.clone()));
+        pause();
+        world.truth.store(2, Ordering::SeqCst);
+        world.cache.invalidate_blocking(&scope).unwrap();
+        world.acknowledged.store(2, Ordering::SeqCst);
+        read(&world);
+        join(readers);
+        read(&world);
+        world.cache.release(&space());
+        let (found, later) = (world.find(), world.crash().find());
+        assert!(found.is_none_or(|found| found == 2), "{found:?}");
+        assert_eq!(later, found, "what is on disk was admitted, and is so in the next process");
     });
 }

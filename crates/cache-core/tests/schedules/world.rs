@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_core::{
-    Builder, ByteTier, Cache, Item, Key, LoadContext, LoadOptions, Loaded, ManualClock, MessagePack, Namespace, Scope,
-    Stamps,
+    Builder, ByteTier, Cache, Item, Key, LoadContext, LoadOptions, Loaded, ManualClock, MessagePack, Namespace, Origin,
+    Scope, Stamps,
 };
 use shuttle::future::yield_now;
 use shuttle::rand::{Rng, thread_rng};
@@ -85,14 +85,22 @@ impl World {
 
     /// Reads the source, with room for others around.
     pub(crate) fn scan(self: &Arc<Self>) -> impl FnOnce(LoadContext) -> Scan + Send + 'static {
+        self.scan_of(None)
+    }
+
+    /// As [`World::scan`], for a value that is made of something of this origin.
+    fn scan_of(self: &Arc<Self>, origin: Option<Origin>) -> impl FnOnce(LoadContext) -> Scan + Send + 'static {
         let this = Arc::clone(self);
         move |_| {
             Box::pin(async move {
                 this.loads.fetch_add(1, Ordering::SeqCst);
                 yield_now().await;
-                let seen = this.truth.load(Ordering::SeqCst);
+                let seen = number(this.truth.load(Ordering::SeqCst));
                 yield_now().await;
-                Ok(number(seen))
+                Ok(match origin {
+                    Some(origin) => seen.with_origin(origin),
+                    None => seen,
+                })
             })
         }
     }
@@ -100,6 +108,13 @@ impl World {
     /// Loads the key, on this thread.
     pub(crate) fn load(self: &Arc<Self>) -> Loaded<u64> {
         shuttle::future::block_on(self.cache.try_get_or_load(&key(), LoadOptions::default(), self.scan())).unwrap()
+    }
+
+    /// As [`World::load`], of something of this origin.
+    pub(crate) fn load_of(self: &Arc<Self>, origin: Origin) -> u64 {
+        let scan = self.scan_of(Some(origin));
+        let loaded = shuttle::future::block_on(self.cache.try_get_or_load(&key(), LoadOptions::default(), scan));
+        loaded.unwrap().into_value()
     }
 
     /// From both tiers.
@@ -170,10 +185,12 @@ pub(crate) fn any<T: Clone>(of: &[T]) -> T {
 
 /// Every kind of invalidation that covers the key.
 pub(crate) fn any_scope() -> Scope {
+    any(&[Scope::All, Scope::Namespace(space()), Scope::Tag(tag()), any_delete(), any_delete(), any_delete()])
+}
+
+/// Every kind of delete that covers the key.
+pub(crate) fn any_delete() -> Scope {
     any(&[
-        Scope::All,
-        Scope::Namespace(space()),
-        Scope::Tag(tag()),
         Scope::Key(key()),
         Scope::Versions(key().at_version(4)),
         Scope::Prefix { namespace: space(), prefix: Arc::from(*b"ab") },

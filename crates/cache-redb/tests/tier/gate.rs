@@ -8,7 +8,8 @@ use crate::support::{key, meta};
 
 /// Puts a record of ten bytes' weight with an encoding of the test's own.
 pub(crate) fn put_encoded(tier: &dyn ByteTier, name: &str, encode: impl FnOnce() -> Option<Payload> + Send + 'static) {
-    tier.put(Write { key: key(name), meta: Meta { value_bytes: 1, ..meta() }, encode: Box::new(encode) });
+    let meta = Meta { value_bytes: 1, ..meta() };
+    tier.put(Write { key: key(name), began: meta.counter, meta, encode: Box::new(encode) });
 }
 
 /// Two ends of a gate: each waits until the other is there.

@@ -80,7 +80,7 @@ fn put(tier: &RedbTier, n: u64, counter: u64) {
     };
     let plain_bytes = bytes.len() as u64;
     let encode = Box::new(move || Some(Payload { codec: Codec::None, plain_bytes, bytes }));
-    tier.put(Write { key: key(n), meta, encode });
+    tier.put(Write { key: key(n), meta, began: counter, encode });
 }
 
 fn key(n: u64) -> RecordKey {

@@ -11,13 +11,36 @@ use crate::support::{self, Dir};
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Put { key: u8, size: usize, tag: u8 },
-    PutLate { key: u8 },
-    Remove { key: u8 },
-    DeleteKey { key: u8 },
-    DeletePrefix { prefix: u8 },
-    Namespace { namespace: u8 },
-    Tag { tag: u8 },
+    Put {
+        key: u8,
+        size: usize,
+        tag: u8,
+    },
+    PutLate {
+        key: u8,
+    },
+    /// What is made of it from now on is as old as now.
+    LoadTable,
+    PutOfTable {
+        key: u8,
+        size: usize,
+        tag: u8,
+    },
+    Remove {
+        key: u8,
+    },
+    DeleteKey {
+        key: u8,
+    },
+    DeletePrefix {
+        prefix: u8,
+    },
+    Namespace {
+        namespace: u8,
+    },
+    Tag {
+        tag: u8,
+    },
     All,
     Abandon,
     Flush,
@@ -32,6 +55,8 @@ fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let one = prop_oneof![
         12 => (key.clone(), 0usize..12_000, 0u8..3).prop_map(|(key, size, tag)| Put { key, size, tag }),
         1 => key.clone().prop_map(|key| PutLate { key }),
+        1 => Just(LoadTable),
+        4 => (key.clone(), 0usize..12_000, 0u8..3).prop_map(|(key, size, tag)| PutOfTable { key, size, tag }),
         2 => key.clone().prop_map(|key| Remove { key }),
         2 => key.prop_map(|key| DeleteKey { key }),
         1 => (0u8..2).prop_map(|prefix| DeletePrefix { prefix }),
@@ -60,26 +85,37 @@ fn key(number: u8) -> RecordKey {
 /// What the tier should have.
 struct Model {
     records: HashMap<RecordKey, (Meta, Vec<u8>)>,
+    /// The changes that are about more than keys.
+    stamps: Vec<(Covers, u64)>,
     counter: u64,
+    /// When the table began.
+    table: u64,
     puts: u64,
 }
 
+type Covers = Box<dyn Fn(&RecordKey, &Meta) -> bool>;
+
 impl Model {
-    fn put(&mut self, tier: &RedbTier, number: u8, size: usize, tag: u8) {
+    /// A put of what was loaded now, and made of what began then.
+    fn put(&mut self, tier: &RedbTier, number: u8, size: usize, tag: u8, counter: u64) {
         self.puts += 1;
         let bytes = support::content(&self.puts.to_string(), size);
         let tags: Vec<Arc<str>> = vec![format!("t{tag}").into()];
-        let meta = Meta { layout: self.puts, counter: self.counter, tags, value_bytes: size as u64, ..support::meta() };
-        self.records.insert(key(number), (meta.clone(), bytes.clone()));
+        let meta = Meta { layout: self.puts, counter, tags, value_bytes: size as u64, ..support::meta() };
+        if self.stamps.iter().any(|(covers, stamp)| *stamp > counter && covers(&key(number), &meta)) {
+            self.records.remove(&key(number));
+        } else {
+            self.records.insert(key(number), (meta.clone(), bytes.clone()));
+        }
         let encode = Box::new(move || Some(Payload { codec: Codec::Gzip, plain_bytes: 9, bytes }));
-        tier.put(Write { key: key(number), meta, encode });
+        tier.put(Write { key: key(number), meta, began: self.counter, encode });
     }
 
     /// A put of what was loaded before the last invalidation.
     fn put_late(&mut self, tier: &RedbTier, number: u8) {
         let meta = Meta { counter: 0, ..support::meta() };
         let encode = Box::new(|| Some(Payload { codec: Codec::None, plain_bytes: 0, bytes: Vec::new() }));
-        tier.put(Write { key: key(number), meta, encode });
+        tier.put(Write { key: key(number), meta, began: 0, encode });
         self.records.remove(&key(number));
     }
 
@@ -87,11 +123,15 @@ impl Model {
         &mut self,
         tier: &RedbTier,
         change: impl FnOnce(u64) -> Change,
-        covers: impl Fn(&RecordKey, &Meta) -> bool,
+        covers: impl Fn(&RecordKey, &Meta) -> bool + 'static,
     ) {
         self.counter += 1;
-        tier.record(&change(self.counter)).unwrap();
+        let change = change(self.counter);
+        tier.record(&change).unwrap();
         self.records.retain(|key, (meta, _)| !covers(key, meta));
+        if !matches!(change, Change::Key { .. } | Change::Prefix { .. }) {
+            self.stamps.push((Box::new(covers), self.counter));
+        }
     }
 
     /// Nothing is served that should not be; everything that should be, if it is durable by now.
@@ -121,13 +161,17 @@ impl Model {
 fn run(operations: Vec<Operation>) {
     let dir = Dir::new();
     let mut tier = dir.open();
-    let mut model = Model { records: HashMap::new(), counter: tier.restored().first_counter() + 1, puts: 0 };
+    let first = tier.restored().first_counter();
+    let (records, stamps) = (HashMap::new(), Vec::new());
+    let mut model = Model { records, stamps, counter: first, table: first + 1, puts: 0 };
     // The first invalidation makes what is put late invalid.
     model.record(&tier, |stamp| Change::All { stamp }, |_, _| true);
     for operation in operations {
         let mut all = false;
         match operation {
-            Operation::Put { key, size, tag } => model.put(&tier, key, size, tag),
+            Operation::Put { key, size, tag } => model.put(&tier, key, size, tag, model.counter),
+            Operation::LoadTable => model.table = model.counter,
+            Operation::PutOfTable { key, size, tag } => model.put(&tier, key, size, tag, model.table),
             Operation::PutLate { key } => model.put_late(&tier, key),
             Operation::Remove { key: number } => {
                 tier.remove(&key(number));
@@ -137,7 +181,7 @@ fn run(operations: Vec<Operation>) {
                 let RecordKey { cache, namespace, bytes, .. } = key(number);
                 let deleted = (namespace.clone(), bytes.clone());
                 let change = |stamp| Change::Key { cache, namespace, bytes, stamp };
-                model.record(&tier, change, |key, _| (key.namespace.clone(), key.bytes.clone()) == deleted);
+                model.record(&tier, change, move |key, _| (key.namespace.clone(), key.bytes.clone()) == deleted);
             }
             Operation::DeletePrefix { prefix } => {
                 let change = |stamp| Change::Prefix {
@@ -146,20 +190,18 @@ fn run(operations: Vec<Operation>) {
                     prefix: [prefix].into(),
                     stamp,
                 };
-                model.record(&tier, change, |key, _| &*key.namespace == "n1" && key.bytes[0] == prefix);
+                model.record(&tier, change, move |key, _| &*key.namespace == "n1" && key.bytes[0] == prefix);
             }
             Operation::Namespace { namespace } => {
                 let name: Arc<str> = format!("n{namespace}").into();
-                let change = |stamp| Change::Namespace { namespace: name.clone(), stamp };
-                model.record(&tier, change, |key, _| key.namespace == name);
+                let namespace = Arc::clone(&name);
+                let change = |stamp| Change::Namespace { namespace, stamp };
+                model.record(&tier, change, move |key, _| key.namespace == name);
             }
             Operation::Tag { tag } => {
                 let tag: Arc<str> = format!("t{tag}").into();
-                model.record(
-                    &tier,
-                    |stamp| Change::Tag { tag: tag.clone(), stamp },
-                    |_, meta| meta.tags.contains(&tag),
-                );
+                let covered = Arc::clone(&tag);
+                model.record(&tier, |stamp| Change::Tag { tag, stamp }, move |_, meta| meta.tags.contains(&covered));
             }
             Operation::All => model.record(&tier, |stamp| Change::All { stamp }, |_, _| true),
             Operation::Abandon => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_core::{ByteTier, Change};
+use cache_core::{ByteTier, Change, Meta};
 use cache_redb::{Error, RedbTier, TierOptions};
 
 use crate::support::{self, Dir, key, put, put_meta};
@@ -50,6 +50,51 @@ fn a_record_that_came_before_an_invalidation_is_gone_and_a_later_one_is_not() {
         assert_eq!(tier.list("bodies", None, 10).len(), expected + 1, "{change:?}");
         assert_eq!(tier.restored().first_counter(), 2 << 40);
     }
+}
+
+/// What was put for a load that began after a delete, made of what began before it; and what becomes of it.
+#[track_caller]
+fn check_made_after(change: Change, other: &str) {
+    let dir = Dir::new();
+    let tier = dir.open();
+    let first = tier.restored().first_counter();
+    let put = |name, size, began| {
+        // The table is as old as it was.
+        support::put_begun(&*tier, name, size, began, Meta { counter: first, ..support::meta() });
+    };
+    put("x1", 10, first);
+    put(other, 10, first);
+    tier.flush().unwrap();
+    tier.record(&change).unwrap();
+    put("late", 10, first);
+    // The walk that the delete began may be over, or not.
+    put("x1", 20, first + 1);
+    put("new", 30, first + 1);
+    tier.flush().unwrap();
+    tier.settle();
+    let check = |tier: &dyn ByteTier| {
+        support::check_hit(tier, "x1", 20);
+        support::check_hit(tier, "new", 30);
+        support::check_hit(tier, other, 10);
+        assert_eq!(tier.get(&key("late")), None, "{change:?}");
+    };
+    check(&*tier);
+    drop(tier);
+    let tier = dir.open();
+    check(&*tier);
+    tier.settle();
+    check(&*tier);
+    assert!(tier.verify().unwrap().is_sound());
+}
+
+#[test]
+fn what_is_made_after_a_delete_of_what_is_older_is_kept_and_what_began_before_it_is_not() {
+    let (cache, namespace): (Arc<str>, Arc<str>) = ("bodies".into(), "sales".into());
+    let stamp = (1 << 40) + 1;
+    let bytes = (*b"x1").into();
+    let one = Change::Key { cache: Arc::clone(&cache), namespace: Arc::clone(&namespace), bytes, stamp };
+    check_made_after(one, "x2");
+    check_made_after(Change::Prefix { cache, namespace, prefix: (*b"x").into(), stamp }, "y");
 }
 
 #[test]

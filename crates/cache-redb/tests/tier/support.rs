@@ -80,9 +80,14 @@ pub(crate) fn put(tier: &dyn ByteTier, name: &str, size: usize) {
 pub(crate) fn put_meta(tier: &dyn ByteTier, name: &str, size: usize, change: impl FnOnce(&mut Meta)) {
     let mut meta = Meta { value_bytes: size as u64, ..meta() };
     change(&mut meta);
+    put_begun(tier, name, size, meta.counter, meta);
+}
+
+/// As [`put`], of a load that began at this counter.
+pub(crate) fn put_begun(tier: &dyn ByteTier, name: &str, size: usize, began: u64, meta: Meta) {
     let bytes = content(name, size);
     let encode = Box::new(move || Some(Payload { codec: Codec::None, plain_bytes: size as u64, bytes }));
-    tier.put(Write { key: key(name), meta, encode });
+    tier.put(Write { key: key(name), meta, began, encode });
 }
 
 #[track_caller]
