@@ -66,6 +66,22 @@ mod tests {
     const STATE: State = State { store_id: 7, epoch: 3, log_seq: 40, seen_ms: 5_000 };
 
     #[test]
+    fn the_bytes_of_a_state_are_those_of_format_2() {
+        let expected = [
+            "4c535441",
+            "0200",
+            "0000",
+            "07000000000000000000000000000000",
+            "0300000000000000",
+            "2800000000000000",
+            "8813000000000000",
+            "dfdab4a09b470e54",
+        ];
+        let hex: String = STATE.encode().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, expected.concat());
+    }
+
+    #[test]
     fn a_state_comes_back_and_no_changed_one_does() {
         let bytes = STATE.encode();
         assert_eq!(State::decode(&bytes), Some(STATE));

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod full;
 mod gate;
+mod golden;
 mod kill;
 mod model;
 mod openings;

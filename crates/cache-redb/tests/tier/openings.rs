@@ -294,26 +294,6 @@ fn a_database_is_believed_only_beside_the_log_that_it_knows() {
 }
 
 #[test]
-fn a_directory_that_format_1_made_is_read_by_this_version() {
-    let golden = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1");
-    let dir = Dir::new();
-    for name in ["cache.redb", "invalidations.log", "lock"] {
-        std::fs::copy(golden.join(name), dir.path().join(name)).unwrap();
-    }
-    assert!(cache_redb::verify(dir.path()).unwrap().is_sound());
-    let tier = dir.open();
-    for (name, size) in [("empty", 0), ("small", 100), ("page", 4_096), ("chunks", 30_000)] {
-        support::check_hit(&*tier, name, size);
-    }
-    assert_eq!(tier.get(&key("deleted")), None);
-    let restored = tier.restored();
-    assert_eq!((restored.epoch, restored.floor), (2, 0));
-    assert_eq!(restored.namespaces, [("other".into(), (1 << 40) + 2)]);
-    assert_eq!(restored.tags, [("eu".into(), (1 << 40) + 3)]);
-    assert_eq!(restored.fingerprints, [("sales".into(), (*b"print").into())]);
-}
-
-#[test]
 fn a_path_that_is_no_directory_is_an_error() {
     let dir = Dir::new();
     let file = dir.path().join("file");
