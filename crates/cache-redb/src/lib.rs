@@ -41,7 +41,8 @@
 //! | `state` | `state` | `LSTA`, format version, 0, id of the store, epoch, last sequence number of the log, latest time of day, checksum |
 //!
 //! The database is believed only if it goes with the log: the same store, no later an epoch, no later a sequence number.
-//! And with the clock: if it has been set back since by more than a second, nobody knows how old the records are.
+//! And with the clock: if it has been set back since by more than a second, nobody knows how old the records are. The
+//! time of day is noted with all that is written, and at least once a minute while there are records.
 //!
 //! # Who does what
 //! Reads are redb read transactions on the caller's thread; they wait for nobody. Puts and removals are queued, the last

@@ -129,6 +129,7 @@ impl Writer {
         self.shared.log.mend().map_err(Fault::log)?;
         let state = self.shared.state();
         store.write(|tables| tables.set_state(&state))?;
+        self.shared.noted(&state);
         // It knows this log from now on, which may have grown when it is opened again.
         files.expected = Some(State { log_seq: u64::MAX, ..state });
         Ok(())

@@ -13,7 +13,9 @@ use crate::fault::Fault;
 use crate::log::media::{LogFile, Media};
 use crate::opening;
 use crate::options::TierOptions;
+use crate::shared::Service;
 use crate::tier::RedbTier;
+use crate::writer::Writer;
 
 /// What the disk refuses.
 #[derive(Debug, Default)]
@@ -264,4 +266,52 @@ fn closing_waits_for_what_was_put_and_for_nothing_else() {
     let inner = tier.shared.inner.lock();
     assert!(!inner.sweeps.is_empty() && inner.queue.is_empty());
     assert_eq!(inner.index.len(), 0);
+}
+
+#[test]
+fn what_was_lost_is_not_said_to_be_written_though_the_tier_is_back() {
+    let dir = prepared();
+    let tier = open(dir.path(), &Arc::default());
+    let (mark, generation) = (tier.shared.mark(), tier.shared.inner.lock().generation);
+    tier.shared.fail(generation, Fault::Full("no room".into()));
+    wait_until(|| is_up(&tier));
+    assert!(tier.shared.wait_for(mark).is_err(), "who began to wait before it failed");
+    tier.flush().unwrap();
+}
+
+#[test]
+fn a_round_that_failed_is_never_seen_done_by_a_tier_in_service() {
+    let dir = prepared();
+    let tier = open(dir.path(), &Arc::default());
+    for _ in 0..50 {
+        put(&tier, "old");
+        tier.flush().unwrap();
+        let (position, generation) = {
+            let mut inner = tier.shared.inner.lock();
+            inner.take_out(&crate::name::of(&key("old")));
+            // The writer takes it, and has not done with it.
+            inner.queue.take(1, 1);
+            (inner.queue.position(), inner.generation)
+        };
+        let is_done_and_up = || {
+            let inner = tier.shared.inner.lock();
+            let up = matches!(inner.service, Service::Up) && inner.generation == generation;
+            (inner.queue.is_done(position), up)
+        };
+        std::thread::scope(|scope| {
+            let seen = scope.spawn(|| {
+                loop {
+                    match is_done_and_up() {
+                        (true, up) => return up,
+                        (false, _) => std::hint::spin_loop(),
+                    }
+                }
+            });
+            let writer = Writer { shared: Arc::clone(&tier.shared), next_id: 1 };
+            writer.give_back(generation, Fault::corrupt("on purpose"));
+            assert!(!seen.join().unwrap());
+        });
+        tier.shared.work.notify_all();
+        wait_until(|| is_up(&tier));
+    }
 }

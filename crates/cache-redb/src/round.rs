@@ -73,7 +73,8 @@ impl Writer {
         };
         plan.changes = batch.into_iter().map(|(name, op)| self.prepare(name, op)).collect();
         self.make_room(&mut plan);
-        if !plan.is_empty() {
+        let note = self.shared.is_note_due(&self.shared.inner.lock());
+        if note || !plan.is_empty() {
             let written = self.write(&plan);
             if written.is_err() {
                 let puts = plan.changes.iter().filter(|change| change.record.is_some()).count();
@@ -221,7 +222,9 @@ impl Writer {
                 }
             }
             tables.set_state(&state)
-        })
+        })?;
+        self.shared.noted(&state);
+        Ok(())
     }
 
     /// The round is durable: the index learns of it, and tombstones that have done their work go.

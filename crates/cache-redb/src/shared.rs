@@ -32,6 +32,9 @@ use crate::sweep::{Forget, Sweep, Sweeps};
 pub(crate) const MIN_BACKOFF: Duration = Duration::from_millis(200);
 /// The longest wait before the file is tried again.
 pub(crate) const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// How often the writer looks whether the time of day is to be noted, and how old the note is then. So the note is
+/// never older than twice that, a minute.
+pub(crate) const NOTE_EVERY: Duration = Duration::from_secs(30);
 
 /// What callers and the writer share.
 pub(crate) struct Shared {
@@ -47,6 +50,15 @@ pub(crate) struct Shared {
     pub(crate) progress: Condvar,
     /// The latest time of day that was seen, in milliseconds since the Unix epoch.
     pub(crate) seen_ms: AtomicU64,
+    /// The latest time of day that the database knows.
+    pub(crate) noted_ms: AtomicU64,
+}
+
+/// What somebody waits for who wants everything to be written that came before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    position: u64,
+    generation: u64,
 }
 
 /// What is known of the files.
@@ -132,7 +144,7 @@ impl Inner {
         is_there
     }
 
-    /// Whether a round has something to do.
+    /// Whether a round has something to do, but for noting the time of day.
     pub(crate) fn has_work(&self, now: Instant) -> bool {
         let full = self.index.bytes() > self.budget || self.index.len() > self.max_entries;
         !self.queue.is_empty() || !self.sweeps.is_empty() || full || self.expire_at <= now
@@ -171,6 +183,13 @@ impl Inner {
         self.service = Service::Up;
         self.counters.recoveries += 1;
         tracing::info!(entries = self.index.len(), "the disk tier is back in service");
+    }
+
+    /// The file failed. One that is damaged is put aside at once; nothing is gained by waiting.
+    pub(crate) fn go_down(&mut self, fault: Fault) {
+        tracing::warn!(reason = fault.reason(), "the disk tier is out of service");
+        self.failures += 1;
+        self.service = Service::Down { fault, until: Instant::now() };
     }
 
     /// The file could not be opened: it is tried again later.
@@ -239,6 +258,39 @@ impl Shared {
         self.log.state(seen_ms)
     }
 
+    /// Whether the database is to be told the time of day, though nothing else is: a later process whose clock was set
+    /// back since must not take what is here for younger than it is.
+    pub(crate) fn is_note_due(&self, inner: &Inner) -> bool {
+        let noted_ms = self.noted_ms.load(Ordering::Relaxed);
+        inner.index.len() > 0 && self.now_ms() >= noted_ms.saturating_add(NOTE_EVERY.as_millis() as u64)
+    }
+
+    /// The database knows this state.
+    pub(crate) fn noted(&self, state: &State) {
+        self.noted_ms.fetch_max(state.seen_ms, Ordering::Relaxed);
+    }
+
+    /// What came so far.
+    pub(crate) fn mark(&self) -> Mark {
+        let inner = self.inner.lock();
+        Mark { position: inner.queue.position(), generation: inner.generation }
+    }
+
+    /// Waits until all that came by then is durable.
+    ///
+    /// # Errors
+    /// It may not be, and why.
+    pub(crate) fn wait_for(&self, mark: Mark) -> Result<(), String> {
+        let is_up = |inner: &Inner| matches!(inner.service, Service::Up) && inner.generation == mark.generation;
+        let inner = self.wait_until(|inner| !is_up(inner) || inner.queue.is_done(mark.position));
+        match inner.degraded() {
+            Some(reason) => Err(reason),
+            // It has failed, and is back: what waited then was not written.
+            None if !is_up(&inner) => Err("the cache file failed meanwhile, and was opened again".to_owned()),
+            None => Ok(()),
+        }
+    }
+
     /// Does work in the database in one transaction.
     pub(crate) fn write<T>(&self, work: impl FnOnce(&mut Tables<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
         match &*self.store.read() {
@@ -253,10 +305,7 @@ impl Shared {
         if inner.generation != generation || !inner.readable() {
             return;
         }
-        tracing::warn!(reason = fault.reason(), "the disk tier is out of service");
-        inner.failures += 1;
-        // A file that is damaged is put aside at once; nothing is gained by waiting.
-        inner.service = Service::Down { fault, until: Instant::now() };
+        inner.go_down(fault);
         self.work.notify_all();
         self.progress.notify_all();
     }

@@ -88,6 +88,7 @@ impl RedbTier {
             work: Condvar::new(),
             progress: Condvar::new(),
             seen_ms: AtomicU64::new(0),
+            noted_ms: AtomicU64::new(0),
         });
         let mut writer = Writer { shared: Arc::clone(&shared), next_id: 1 };
         writer.begin(store)?;
@@ -340,14 +341,9 @@ impl ByteTier for RedbTier {
     }
 
     fn flush(&self) -> Result<(), TierError> {
-        let position = self.shared.inner.lock().queue.position();
+        let mark = self.shared.mark();
         self.shared.work.notify_one();
-        let inner =
-            self.shared.wait_until(|inner| inner.queue.is_done(position) || !matches!(inner.service, Service::Up));
-        match inner.degraded() {
-            None => Ok(()),
-            Some(what) => Err(TierError { what, source: None }),
-        }
+        self.shared.wait_for(mark).map_err(|what| TierError { what, source: None })
     }
 
     fn stats(&self) -> TierStats {

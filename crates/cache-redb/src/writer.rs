@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::compact::{self, CompactReport};
 use crate::error::Error;
 use crate::fault::{Fault, guarded};
-use crate::shared::{Service, Shared};
+use crate::shared::{NOTE_EVERY, Service, Shared};
 
 /// The thread's own state.
 pub(crate) struct Writer {
@@ -77,12 +77,12 @@ impl Writer {
                 Service::ReadOnly { until, .. } if *until <= now => return (Task::Probe, generation),
                 Service::Down { until, .. } | Service::ReadOnly { until, .. } => Some(*until),
                 Service::Up if inner.compaction.is_some() || inner.compact_now => return (Task::Compact, generation),
-                Service::Up if inner.has_work(now) => {
+                Service::Up if inner.has_work(now) || self.shared.is_note_due(&inner) => {
                     inner.idle = false;
                     return (Task::Round, generation);
                 }
                 Service::Up if inner.compact_wanted => return (Task::Compact, generation),
-                Service::Up => Some(inner.expire_at),
+                Service::Up => Some(inner.expire_at.min(now + NOTE_EVERY)),
                 Service::Abandoned { .. } | Service::Closed => None,
             };
             inner.idle = true;
@@ -95,25 +95,25 @@ impl Writer {
     }
 
     /// A task failed: nobody knows what of it is in the file.
-    fn give_back(&self, generation: u64, fault: Fault) {
-        {
-            let mut inner = self.shared.inner.lock();
-            if inner.generation == generation {
-                inner.queue.fail();
-                // The walk that was at work is lost; this one does the work of all.
-                inner.sweeps.clear();
-                inner.sweep_everything(&self.shared.log);
+    pub(crate) fn give_back(&self, generation: u64, fault: Fault) {
+        let mut inner = self.shared.inner.lock();
+        if inner.generation == generation {
+            inner.queue.fail();
+            // The walk that was at work is lost; this one does the work of all.
+            inner.sweeps.clear();
+            inner.sweep_everything(&self.shared.log);
+            // Under the same lock: whoever waits for the queue must not see it done, and the tier still in service.
+            if inner.readable() {
+                inner.go_down(fault);
             } else {
-                inner.queue.finish();
-            }
-            if inner.generation == generation && !inner.readable() {
                 // It was on its way back: it has to wait, or it would fail again at once and without end.
                 inner.stay_down(fault);
-                self.shared.progress.notify_all();
-                return;
             }
+        } else {
+            inner.queue.finish();
         }
-        self.shared.fail(generation, fault);
+        drop(inner);
+        self.shared.progress.notify_all();
     }
 
     fn compact(&self) -> Result<(), Fault> {
@@ -140,12 +140,9 @@ impl Writer {
 
     /// Notes the time of day for the next start, if much has gone by since it was noted last.
     fn take_leave(&self) {
-        let (up, seen_ms) = {
-            let inner = self.shared.inner.lock();
-            (matches!(inner.service, Service::Up), self.shared.seen_ms.load(Ordering::Relaxed))
-        };
+        let up = matches!(self.shared.inner.lock().service, Service::Up);
         let state = self.shared.state();
-        if up && state.is_ahead_of(seen_ms) {
+        if up && state.is_ahead_of(self.shared.noted_ms.load(Ordering::Relaxed)) {
             // The file is whole without it too.
             let _ = self.shared.write(|tables| tables.set_state(&state));
         }

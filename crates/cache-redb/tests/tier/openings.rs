@@ -238,6 +238,37 @@ fn a_clock_that_was_set_back_between_two_processes_makes_nothing_younger() {
 }
 
 #[test]
+fn a_process_that_only_reads_and_is_killed_leaves_behind_how_late_it_was() {
+    const MINUTE: u64 = 60_000;
+    let dir = Dir::new();
+    let clock = Arc::new(AtomicU64::new(support::NOW_MS));
+    let told = Arc::clone(&clock);
+    let options = TierOptions { clock: Arc::new(move || told.load(Ordering::SeqCst)), ..support::options() };
+    let tier = dir.open_with(options.clone());
+    put_meta(&*tier, "a", 10, |meta| meta.expires_ms = support::NOW_MS + 10 * MINUTE);
+    tier.flush().unwrap();
+    let writes = tier.stats().writes;
+    for minute in 1..=9 {
+        clock.store(support::NOW_MS + minute * MINUTE, Ordering::SeqCst);
+        // The writer looks at the clock by itself every half minute; here it is woken.
+        tier.settle();
+        support::check_hit(&*tier, "a", 10);
+    }
+    assert_eq!(tier.stats().writes, writes);
+    let served = |now: u64| {
+        let killed = Dir::new();
+        for name in ["cache.redb", "invalidations.log"] {
+            std::fs::copy(dir.path().join(name), killed.path().join(name)).unwrap();
+        }
+        clock.store(now, Ordering::SeqCst);
+        killed.open_with(options.clone()).get(&key("a")).is_some()
+    };
+    assert!(served(support::NOW_MS + 9 * MINUTE));
+    // It would look four minutes old, and be served until it is fifteen.
+    assert!(!served(support::NOW_MS + 4 * MINUTE), "the clock was set back by less than the record's age");
+}
+
+#[test]
 fn a_record_from_the_future_is_gone_after_a_restart_and_takes_no_room() {
     let dir = Dir::new();
     let tier = dir.open();
