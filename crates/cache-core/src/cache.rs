@@ -22,7 +22,7 @@ use crate::scope::Scope;
 use crate::stamps::{Noted, Stamps};
 use crate::stats::Stats;
 use crate::tier::{ByteTier, Change, TierError};
-use crate::warm::Warmed;
+use crate::warm::{UnderWay, Warmed};
 
 /// A cache of values of one type. Cloning it gives another handle of the same cache.
 ///
@@ -181,8 +181,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
             Some(_) => stamps.record(stamp, || change(Arc::clone(&config.name), stamp)),
             None => Ok(stamp),
         };
+        // What was stored between the barrier and here may have reached the tier after it was given up.
         let again = || {
-            // What was stored between the barrier and here may have reached the tier after it was given up.
             if let (Some(disk), Err(_)) = (disk, &outcome) {
                 disk.tier.abandon();
             }
@@ -202,7 +202,14 @@ impl<V: Send + Sync + 'static> Cache<V> {
                 }
             }
             scope => {
-                for (key, entry) in memory.remove_all(|key| scope.covers(key), again) {
+                stamps.raise_store_barrier(&cell);
+                memory.wait_for_stores();
+                if outcome.is_err() {
+                    // Those stores have put what they had, and others may have read it.
+                    again();
+                    memory.wait_for_stores();
+                }
+                for (key, entry) in memory.remove_all(|key| scope.covers(key)) {
                     self.inner.departed(&key, &entry, Departure::Removed);
                 }
             }
@@ -239,7 +246,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// Frees what a namespace has in memory; what it has on disk stays, and stays valid.
     pub fn release(&self, namespace: &Namespace) {
-        for (key, entry) in self.inner.memory.remove_all(|key| key.namespace() == namespace, || {}) {
+        for (key, entry) in self.inner.memory.remove_all(|key| key.namespace() == namespace) {
             self.inner.departed(&key, &entry, Departure::Removed);
         }
     }
@@ -347,26 +354,26 @@ impl<V: Send + Sync + 'static> Cache<V> {
     }
 
     /// Loads those of these keys that are missing, [`Config::refresh_workers`] at a time. A key that cannot be loaded
-    /// stops no other.
+    /// stops no other; outside a runtime, in a cache that was not given one, none can be.
     pub async fn warm<F, Fut, E>(&self, keys: impl IntoIterator<Item = Key>, options: LoadOptions, load: F) -> Warmed
     where
         F: Fn(Key, LoadContext) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Item<V>, E>> + Send + 'static,
         E: Send + Sync + 'static,
     {
-        let (mut warmed, mut tasks) = (Warmed::default(), tokio::task::JoinSet::new());
+        let (mut warmed, mut under_way) = (Warmed::default(), UnderWay::default());
         for key in keys {
-            if tasks.len() >= self.config().refresh_workers {
-                warmed.count(tasks.join_next().await.and_then(Result::ok).flatten());
+            if under_way.len() >= self.config().refresh_workers {
+                warmed.count(under_way.next().await.flatten());
             }
             let (this, load) = (self.clone(), load.clone());
-            tasks.spawn(async move {
+            under_way.push(async move {
                 let one = key.clone();
                 this.try_get_or_load(&key, options, move |context| load(one, context)).await.ok().map(|it| it.how())
             });
         }
-        while let Some(ended) = tasks.join_next().await {
-            warmed.count(ended.ok().flatten());
+        while let Some(how) = under_way.next().await {
+            warmed.count(how);
         }
         warmed
     }

@@ -26,7 +26,7 @@ use crate::entry::{Entry, Freshness, Hit, Stored};
 use crate::key::{Key, Prehashed};
 use crate::load::{FlightOrigin, SharedError};
 use crate::stamps::Cell;
-use crate::sync::{AtomicUsize, Mutex, Task, timeout_at};
+use crate::sync::{AtomicUsize, Mutex, Task, by};
 
 const SHARDS: usize = if cfg!(feature = "shuttle") { 2 } else { 32 };
 
@@ -244,13 +244,7 @@ impl<V> BoardingCard<'_, V> {
     pub(crate) async fn wait(mut self, deadline: Option<Instant>) -> Outcome<V> {
         let mut result = self.flight.result.clone();
         let landing = result.wait_for(Option::is_some);
-        let outcome = match deadline {
-            None => landing.await,
-            Some(deadline) => match timeout_at(deadline, landing).await {
-                Some(outcome) => outcome,
-                None => return Err(Failure::Deadline),
-            },
-        };
+        let Some(outcome) = by(deadline, landing).await else { return Err(Failure::Deadline) };
         // Without a result the card stays good until it is dropped: leaving takes the flight out of the table, where
         // its task can have failed to.
         let Some(outcome) = outcome.ok().and_then(|outcome| outcome.clone()) else { return Err(Failure::Lost) };

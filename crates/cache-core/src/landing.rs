@@ -26,11 +26,13 @@ pub(crate) struct Landing<V> {
 }
 
 impl<V: Send + Sync + 'static> Landing<V> {
-    /// Looks on disk; else runs the loader, for so long at most.
+    /// Looks on disk; else runs the loader: both together for so long at most.
     pub(crate) async fn fly(mut self, loader: Loader<V>, timeout: Duration) {
-        // A disk that does not answer is as good as none.
+        // None: it is so long that it never comes.
+        let deadline = self.began.checked_add(timeout);
+        // A disk that does not answer is as good as none. It leaves the loader half of the time at least.
         if self.flight.id.purpose == Purpose::Load
-            && let Some(Some(entry)) = sync::timeout(timeout, self.inner.restore(&self.flight.id.key)).await
+            && let Some(Some(entry)) = sync::timeout(timeout / 2, self.inner.restore(&self.flight.id.key)).await
             && let State::Usable(freshness) = entry.state(self.inner.clock.now(), &self.inner.stamps)
             && freshness <= self.flight.enough
         {
@@ -42,7 +44,7 @@ impl<V: Send + Sync + 'static> Landing<V> {
         let refresh = self.flight.id.purpose == Purpose::Reload;
         let context = self.inner.context(&self.flight, refresh);
         let loader = loader(context);
-        let outcome = match sync::timeout(timeout, caught(loader)).await {
+        let outcome = match sync::by(deadline, caught(loader)).await {
             // Who joined a load that had not begun was promised one that begins later.
             Some(Ok(Ok(_))) if self.flight.origin.began().is_none() => Err(Failure::Lost),
             Some(Ok(Ok(item))) => Ok(item),

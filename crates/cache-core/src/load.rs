@@ -18,7 +18,8 @@ use crate::sync::Mutex;
 pub struct LoadOptions {
     /// How long the value is served, counted from when its scan began.
     pub ttl: Option<Duration>,
-    /// How long the load may take. Of the calls that share a load, the one that started it decides.
+    /// How long the load may take, the look on disk before it included, which takes half of it at most. Of the calls that
+    /// share a load, the one that started it decides.
     pub timeout: Option<Duration>,
     /// When this caller stops waiting. The load goes on for the others.
     pub deadline: Option<Instant>,

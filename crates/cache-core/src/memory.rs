@@ -9,11 +9,16 @@
 //! It has no compare-and-insert either, and a store must not slip past a delete. Stores and deletes of a key meet at
 //! one lock of a fixed number of them ("stripes"; reads take none):
 //! - a store locks, asks the stamps, inserts, hands the entry to the disk tier, unlocks;
-//! - a delete raises the namespace's store barrier, and only then locks, removes, raises the barrier once more, unlocks.
+//! - a delete of a key raises the namespace's store barrier, and only then locks, removes, raises the barrier once more,
+//!   unlocks;
+//! - a delete of many raises it twice, and only then takes each lock once, one after the other, and lets go of it at once.
+//!   Every store that had asked before has then inserted, and every later one asks again. What it removes it looks for
+//!   without a lock, however many there are: whoever stores waits for no walk.
 //!
 //! Whichever comes first, the deleted value is not there afterwards. An entry that was read from the disk tier began
 //! long before any barrier; it is stored if no barrier was raised since before it was read. A delete that was under way
-//! then raises its second barrier under the lock, so it is seen whichever of the two gets the lock first. And it is
+//! then raises its second barrier, under the lock or before it takes it, so it is seen whichever of the two gets the lock
+//! first. And it is
 //! stored only if the disk tier still has that very record: a value that was stored meanwhile, and has left the memory
 //! again or was too large for it, is not followed by the one before it.
 
@@ -195,20 +200,16 @@ impl<V> Memory<V> {
         })
     }
 
-    /// Removes every entry whose key is covered, and does `then` under the locks of all keys. As in [`Memory::remove`],
-    /// the barrier must have been raised before and is raised again by `then`.
-    pub(crate) fn remove_all(
-        &self,
-        covers: impl Fn(&Key) -> bool,
-        then: impl FnOnce(),
-    ) -> Vec<(Key, Shared<Entry<V>>)> {
-        // Always in the same order, and nobody else holds more than one.
-        let stripes: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock()).collect();
-        let covered: Vec<Key> = self.entries().map(|(key, _)| key).filter(covers).collect();
-        let removed: Vec<_> = covered.iter().filter_map(|key| self.tier.remove(key)).collect();
-        then();
-        drop(stripes);
-        removed.into_iter().inspect(|(_, entry)| self.forget(entry)).collect()
+    /// Waits until every store has ended that is under way: those that begin later see what was done before this.
+    pub(crate) fn wait_for_stores(&self) {
+        for stripe in &self.stripes {
+            drop(stripe.lock());
+        }
+    }
+
+    /// Removes every entry whose key is covered and that was there when this began. What is stored meanwhile may stay.
+    pub(crate) fn remove_all(&self, covers: impl Fn(&Key) -> bool) -> Vec<(Key, Shared<Entry<V>>)> {
+        self.entries().filter(|(key, entry)| covers(key) && self.remove_exact(key, entry)).collect()
     }
 
     /// Removes this entry, unless another one has taken its place. Says whether it did.
@@ -321,7 +322,46 @@ impl<V> Lifecycle<Key, Shared<Entry<V>>> for Departures {
 
 #[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
+
     use super::*;
+    use crate::key::Namespace;
+    use crate::origin::Origin;
+    use crate::stamps::Cell;
+
+    fn entry(cell: &Arc<Cell>) -> Shared<Entry<u64>> {
+        Shared::new(Entry {
+            value: 1,
+            origin: Origin::new(Moment::from_start(Duration::ZERO), 0),
+            expires: Moment::from_start(Duration::from_secs(60)),
+            bytes: 200,
+            cell: Arc::clone(cell),
+            extras: None,
+            cost_us: 0,
+            hits: AtomicU32::new(0),
+        })
+    }
+
+    #[test]
+    fn nobody_who_stores_waits_for_a_walk_through_all_entries() {
+        let (memory, stamps) = (Memory::new(&Config::new("test")), Stamps::new());
+        let namespace = Namespace::new("n");
+        let (cell, now) = (stamps.cell(&namespace), Moment::from_start(Duration::ZERO));
+        let store = |number: u32| {
+            let key = Key::new(&namespace, number.to_be_bytes());
+            memory.store(key, entry(&cell), Admission::Loaded { began: 0 }, now, &stamps, |_| {}).stored
+        };
+        for number in 0..100 {
+            assert_eq!(store(number), Stored::Yes);
+        }
+        let removed = memory.remove_all(|key| {
+            assert!(memory.stripes.iter().all(|stripe| stripe.try_lock().is_some()), "a lock is held");
+            key.bytes()[3].is_multiple_of(2)
+        });
+        assert_eq!((removed.len(), memory.len(), memory.bytes()), (50, 50, 50 * 200));
+    }
 
     #[track_caller]
     fn check(max_bytes: u64, max_entries: u64, max_entry_bytes: u64) {

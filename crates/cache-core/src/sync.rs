@@ -8,10 +8,10 @@
 //! Not here: what only counts (statistics), what only the clock's thread writes, and tokio's `watch`, which is passive.
 
 #[cfg(not(feature = "shuttle"))]
-pub(crate) use self::threads::{AtomicU64, AtomicUsize, Executor, Mutex, Task, timeout, timeout_at};
+pub(crate) use self::threads::{AtomicU64, AtomicUsize, Executor, Mutex, Task, by, timeout};
 
 #[cfg(feature = "shuttle")]
-pub(crate) use self::schedule::{AtomicU64, AtomicUsize, Executor, Mutex, Task, timeout, timeout_at};
+pub(crate) use self::schedule::{AtomicU64, AtomicUsize, Executor, Mutex, Task, by, timeout};
 
 /// Threads, tokio and the clock of the machine.
 #[cfg(not(feature = "shuttle"))]
@@ -62,9 +62,12 @@ mod threads {
         tokio::time::timeout(after, work).await.ok()
     }
 
-    /// `None` when the moment comes first.
-    pub(crate) async fn timeout_at<T>(moment: Instant, work: impl Future<Output = T>) -> Option<T> {
-        tokio::time::timeout_at(moment.into(), work).await.ok()
+    /// `None` when the moment comes first, if there is one.
+    pub(crate) async fn by<T>(moment: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+        match moment {
+            Some(moment) => tokio::time::timeout_at(moment.into(), work).await.ok(),
+            None => Some(work.await),
+        }
     }
 }
 
@@ -138,8 +141,9 @@ mod schedule {
     }
 
     /// A deadline that has not come yet never does.
-    pub(crate) async fn timeout_at<T>(moment: Instant, work: impl Future<Output = T>) -> Option<T> {
-        timeout(moment.saturating_duration_since(Instant::now()), work).await
+    pub(crate) async fn by<T>(moment: Option<Instant>, work: impl Future<Output = T>) -> Option<T> {
+        let left = moment.map_or(Duration::MAX, |moment| moment.saturating_duration_since(Instant::now()));
+        timeout(left, work).await
     }
 
     async fn a_few_steps() {

@@ -182,6 +182,38 @@ async fn warming_says_what_became_of_the_keys() {
     assert_eq!(fixture.get(&key("c")), Some(2));
 }
 
+/// Waits for a future on a thread that no runtime has ever seen.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(outcome) => return outcome,
+            std::task::Poll::Pending => std::thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn warming_needs_no_runtime_but_that_of_its_loads() {
+    let names = || ["there", "a", "b"].map(key);
+    let load = |_, _| async { Ok::<_, ()>(number_item(2)) };
+    let fixture = Fixture::new();
+    fixture.insert(&key("there"), 1);
+    let warmed = wait_for(fixture.cache.warm(names(), LoadOptions::default(), load));
+    assert_eq!(warmed, Warmed { present: 1, loaded: 0, failed: 2 }, "a load without a runtime fails");
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let fixture = Fixture::with(|builder| builder.refresh_workers(2).runtime(runtime.handle().clone()));
+    fixture.insert(&key("there"), 1);
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let elsewhere = std::thread::spawn(move || runtime.block_on(stopped));
+    let warmed = wait_for(fixture.cache.warm(names(), LoadOptions::default(), load));
+    stop.send(()).unwrap();
+    elsewhere.join().unwrap().unwrap();
+    assert_eq!(warmed, Warmed { present: 1, loaded: 2, failed: 0 });
+}
+
 #[derive(Default)]
 struct Diary(Mutex<Vec<String>>);
 

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cache_core::{
-    ByteTier, Cache, Error, How, Item, LoadOptions, MessagePack, Namespace, NotDurable, Persist, PersistError, Scope,
-    Stamps, Stored, Tiers,
+    ByteTier, Cache, Error, How, Item, LoadError, LoadOptions, MessagePack, Namespace, NotDurable, Persist,
+    PersistError, Scope, Stamps, Stored, Tiers,
 };
 
-use crate::fixture::{BYTES, TTL, key, key_in, ready};
+use crate::fixture::{BYTES, TTL, key, key_in, ready, until};
 use crate::lives::Life;
 use crate::tier::Disk;
 
@@ -229,6 +229,39 @@ async fn a_disk_that_does_not_answer_costs_no_more_than_the_load_time_out() {
     drop(go);
     let loaded = loaded.expect("the disk is not waited for").unwrap();
     assert_eq!((*loaded.value(), loaded.how()), (2, How::Led));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_and_the_look_on_disk_before_it_have_one_time_out() {
+    let life = Life::new();
+    life.insert(&key("a"), 1);
+    life.forget(&key("a"));
+    let (go, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let (looks, loads) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (looking, loading) = (Arc::clone(&looks), Arc::clone(&loads));
+    life.disk.before_get(Some(Arc::new(move || {
+        looking.store(true, Ordering::SeqCst);
+        gate.lock().unwrap().recv().unwrap_or_default();
+    })));
+    let timeout = Duration::from_secs(10);
+    let call = tokio::spawn({
+        let cache = life.cache.clone();
+        let load = move |_| async move {
+            loading.store(true, Ordering::SeqCst);
+            std::future::pending::<Result<Item<u64>, ()>>().await
+        };
+        let options = LoadOptions { timeout: Some(timeout), ..LoadOptions::default() };
+        async move { cache.try_get_or_load(&key("a"), options, load).await }
+    });
+    until(|| looks.load(Ordering::SeqCst)).await;
+    tokio::time::advance(timeout / 2).await;
+    until(|| loads.load(Ordering::SeqCst)).await;
+    // A little more than is left: the load began a moment after the clock was stopped.
+    tokio::time::advance(timeout / 2 + Duration::from_secs(1)).await;
+    until(|| call.is_finished()).await;
+    drop(go);
+    assert!(matches!(call.await.unwrap(), Err(LoadError::TimedOut { after }) if after == timeout));
 }
 
 #[tokio::test]
