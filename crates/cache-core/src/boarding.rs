@@ -106,6 +106,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
                 None => {
                     if !tried.any() {
                         self.counters.joined();
+                        self.tell(|observer, cache| observer.join(cache, key));
                     }
                     How::Joined
                 }

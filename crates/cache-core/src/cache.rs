@@ -18,6 +18,7 @@ use crate::listing::{EntryFilter, EntryInfo, NamespaceUse};
 use crate::load::{LoadContext, LoadOptions, Loaded, erase};
 use crate::observer::Departure;
 use crate::origin::Origin;
+use crate::peek::Peek;
 use crate::scope::Scope;
 use crate::stamps::{Noted, Stamps};
 use crate::stats::Stats;
@@ -38,7 +39,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
     }
 
     pub(crate) fn from_parts(parts: Parts<V>) -> Self {
-        Self { inner: Arc::new(Inner::new(parts)) }
+        let inner = Arc::new(Inner::new(parts));
+        if let (Some(disk), Some(_)) = (&inner.disk, &inner.observer) {
+            let watcher = Arc::downgrade(&inner);
+            disk.tier.watch(watcher);
+        }
+        Self { inner }
     }
 
     /// The settings in force.
@@ -111,8 +117,8 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// The value of a key in memory as far as it may be used at all, fresh or not: without a trace in recency or
     /// statistics.
-    pub fn peek(&self, key: &Key) -> Option<Hit<V>> {
-        self.inner.usable(key)
+    pub fn peek(&self, key: &Key) -> Option<Peek<V>> {
+        self.inner.usable(key).map(|hit| Peek::new(hit, key, &self.inner))
     }
 
     /// Stores a value. An item without an origin begins now: that is right for a value that was computed from nothing
@@ -263,6 +269,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
     pub fn stats(&self) -> Stats {
         let Inner { counters, memory, flights, stamps, clock, .. } = &*self.inner;
         Stats {
+            oldest: self.inner.oldest_lately(),
             entries: memory.len(),
             bytes: memory.bytes(),
             weight: memory.weight(),
@@ -274,9 +281,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
 
     /// The age of the oldest entry in memory that may be used. It looks at every entry.
     pub fn oldest(&self) -> Option<Duration> {
-        let now = self.inner.clock.now();
-        let usable = self.inner.memory.entries().filter(|(_, entry)| entry.state(now, &self.inner.stamps).is_usable());
-        usable.map(|(_, entry)| now.since(entry.origin.loaded_at())).max()
+        self.inner.oldest()
     }
 
     /// The entries that may be used, of both tiers, in the order of keys. Blocks while it reads the list of the disk.

@@ -15,15 +15,18 @@ use crate::disk::Disk;
 use crate::entry::{Entry, Extras, Freshness, Hit, Item, State, Stored, Terms, Windows};
 use crate::flight::{Failure, FlightId, Flights, Purpose};
 use crate::key::{BorrowedKey, Key};
+use crate::listing::Tiers;
 use crate::load::{How, LoadContext, LoadOptions, Loaded, Loader, Stale, begin};
 use crate::memory::{Admission, Memory};
 use crate::observer::{Departure, Observer};
+use crate::oldest::Oldest;
 use crate::origin::Origin;
 use crate::pause::Pauses;
 use crate::refresh::{Refreshes, Turn};
 use crate::stamps::{Cell, Stamps};
 use crate::stats::Counters;
 use crate::sync::{Executor, Mutex};
+use crate::tier::TierWatcher;
 
 /// The parts of one cache.
 pub(crate) struct Inner<V> {
@@ -37,6 +40,7 @@ pub(crate) struct Inner<V> {
     pub(crate) clock: Clock,
     refreshes: Arc<Refreshes>,
     pub(crate) pauses: Pauses,
+    oldest: Oldest,
     runtime: Option<Handle>,
 }
 
@@ -133,7 +137,10 @@ impl<V: Send + Sync + 'static> Inner<V> {
                     });
                 }
                 (Turn::UnderWay, _) => {}
-                (Turn::Mine(_) | Turn::Full, _) => self.counters.refresh_skipped(),
+                (Turn::Mine(_) | Turn::Full, _) => {
+                    self.counters.refresh_skipped();
+                    self.tell(|observer, cache| observer.refresh_skipped(cache, key));
+                }
             }
         }
         Loaded::there(hit, How::Stale)
@@ -166,8 +173,8 @@ impl<V> Inner<V> {
         let Parts { config, stamps, clock, observer, runtime, disk } = parts;
         let memory = Memory::new(&config);
         let (flights, counters, pauses) = (Flights::new(), Counters::default(), Pauses::default());
-        let refreshes = Refreshes::new(config.refresh_workers);
-        Self { config, counters, observer, flights, memory, disk, stamps, clock, refreshes, pauses, runtime }
+        let (refreshes, oldest) = (Refreshes::new(config.refresh_workers), Oldest::default());
+        Self { config, counters, observer, flights, memory, disk, stamps, clock, refreshes, pauses, oldest, runtime }
     }
 
     pub(crate) fn begin(&self) -> Origin {
@@ -254,7 +261,7 @@ impl<V> Inner<V> {
     }
 
     /// Whether a look on disk is worth its while: answered from memory.
-    fn may_be_on_disk(&self, key: &Key) -> bool {
+    pub(crate) fn may_be_on_disk(&self, key: &Key) -> bool {
         self.disk.as_ref().is_some_and(|disk| disk.tier.may_have(&disk.record_key(key)))
     }
 
@@ -292,10 +299,32 @@ impl<V> Inner<V> {
         let now = self.clock.now();
         let hit = entry.filter(|entry| entry.is_fresh(now, &self.stamps)).map(|entry| Hit { entry, now });
         self.count_miss(key);
-        if let Some(hit) = &hit {
-            self.count_restored(key, hit);
+        match &hit {
+            Some(hit) => self.count_restored(key, hit),
+            None => self.count_disk_miss(),
         }
         hit
+    }
+
+    /// The age of the oldest entry that may be used, by a look at every entry.
+    pub(crate) fn oldest(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.look_for_oldest(now).0.map(|oldest| now.since(oldest))
+    }
+
+    /// As [`Inner::oldest`], but not by a new look each time.
+    pub(crate) fn oldest_lately(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.oldest.get(|| self.look_for_oldest(now)).map(|oldest| now.since(oldest))
+    }
+
+    /// When the oldest entry began, and at how many this has looked.
+    fn look_for_oldest(&self, now: Moment) -> (Option<Moment>, u32) {
+        let mut looks = 0;
+        let entries = self.memory.entries().inspect(|_| looks += 1);
+        let usable = entries.filter(|(_, entry)| entry.state(now, &self.stamps).is_usable());
+        let oldest = usable.map(|(_, entry)| entry.origin.loaded_at()).min();
+        (oldest, looks)
     }
 
     /// Stores what may be stored, in memory and on disk, and says what became of it.
@@ -345,12 +374,18 @@ impl<V> Inner<V> {
             self.departed(key, entry, put.why);
         }
         match put.stored {
-            Stored::Yes => {}
+            Stored::Yes => {
+                let tier = if disk.is_some() && persist { Tiers::Both } else { Tiers::Memory };
+                self.tell(|observer, cache| observer.store(cache, key, bytes, tier));
+            }
             Stored::TooLarge => {
                 self.counters.refused();
                 self.tell(|observer, cache| observer.refuse(cache, key, bytes));
             }
-            Stored::Invalidated | Stored::Expired | Stored::Superseded => self.counters.outdated(),
+            why @ (Stored::Invalidated | Stored::Expired | Stored::Superseded) => {
+                self.counters.outdated();
+                self.tell(|observer, cache| observer.outdated(cache, key, why));
+            }
         }
         (entry, put.stored)
     }
@@ -379,6 +414,13 @@ impl<V> Inner<V> {
         self.tell(|observer, cache| observer.restore(cache, key, hit.age()));
     }
 
+    /// A look on disk found nothing of use; none, where there is no disk.
+    pub(crate) fn count_disk_miss(&self) {
+        if self.disk.is_some() {
+            self.counters.disk_miss();
+        }
+    }
+
     pub(crate) fn count_miss(&self, key: &Key) {
         self.counters.miss();
         self.counters.sample(self.clock.now());
@@ -390,5 +432,11 @@ impl<V> Inner<V> {
         if let Some(observer) = &self.observer {
             what(&**observer, &self.config.name);
         }
+    }
+}
+
+impl<V: Send + Sync> TierWatcher for Inner<V> {
+    fn service(&self, degraded: Option<&str>) {
+        self.tell(|observer, cache| observer.degrade(cache, degraded));
     }
 }

@@ -40,6 +40,9 @@ impl<V: Send + Sync + 'static> Landing<V> {
             self.result.send_replace(Some(Ok(Landed { entry, stored: Stored::Yes, restored: true })));
             return;
         }
+        if self.flight.id.purpose == Purpose::Load {
+            self.inner.count_disk_miss();
+        }
         self.began = Instant::now();
         let refresh = self.flight.id.purpose == Purpose::Reload;
         let context = self.inner.context(&self.flight, refresh);

@@ -65,6 +65,8 @@ mod cache_config;
 mod config;
 mod listing;
 mod observer;
+mod oldest;
+mod peek;
 mod slots;
 mod stats;
 mod warm;
@@ -87,11 +89,13 @@ pub use listing::{EntryFilter, EntryInfo, NamespaceUse, Tiers};
 pub use load::{How, LoadContext, LoadOptions, Loaded, Stale};
 pub use observer::{Departure, LoadOutcome, LoadReport, Observer};
 pub use origin::Origin;
+pub use peek::Peek;
 pub use persist::{MessagePack, Persist, PersistError};
 pub use scope::Scope;
 pub use stamps::{Noted, Stamps};
 pub use stats::{Stats, Window};
 pub use tier::{
-    ByteTier, Change, Encode, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, Usage, Write,
+    ByteTier, Change, Encode, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, TierWatcher, Usage,
+    Write,
 };
 pub use warm::Warmed;

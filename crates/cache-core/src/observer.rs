@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::entry::Stored;
 use crate::key::Key;
+use crate::listing::Tiers;
 use crate::scope::Scope;
 
 /// Is told what happens in a cache. Every method does nothing unless it is written.
@@ -38,6 +40,31 @@ pub trait Observer: Send + Sync {
     /// An invalidation was told to this cache. It is durable, if that is wanted, when `durable` says so.
     fn invalidate(&self, cache: &str, scope: &Scope, durable: bool) {
         let _ = (cache, scope, durable);
+    }
+
+    /// A value of so many bytes, key and bookkeeping included, was stored: in memory, or handed to the disk tier as well.
+    fn store(&self, cache: &str, key: &Key, bytes: u64, tier: Tiers) {
+        let _ = (cache, key, bytes, tier);
+    }
+
+    /// A value was not stored, because it was out of date before it could be: why.
+    fn outdated(&self, cache: &str, key: &Key, why: Stored) {
+        let _ = (cache, key, why);
+    }
+
+    /// A miss joined a load under way.
+    fn join(&self, cache: &str, key: &Key) {
+        let _ = (cache, key);
+    }
+
+    /// A stale value was served and is not loaded again for now: too many others are, or there is no runtime to do it in.
+    fn refresh_skipped(&self, cache: &str, key: &Key) {
+        let _ = (cache, key);
+    }
+
+    /// The disk tier went out of service, for this reason; `None`: it is back. Told by a thread of the tier.
+    fn degrade(&self, cache: &str, reason: Option<&str>) {
+        let _ = (cache, reason);
     }
 
     /// A load ended.

@@ -16,7 +16,7 @@
 //! 4. Everything but `put`, `remove`, `may_have` and `stats` may block; the cache calls it off the async threads.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::codec::Codec;
@@ -289,6 +289,18 @@ pub trait ByteTier: Send + Sync {
 
     /// Records and stored bytes by cache and namespace.
     fn usage(&self) -> Vec<Usage>;
+
+    /// Tells this from now on, as long as it lives, when the tier goes out of service and when it is back; at once, if it
+    /// is out of service now. A tier that never is has nothing to tell.
+    fn watch(&self, watcher: Weak<dyn TierWatcher>) {
+        let _ = watcher;
+    }
+}
+
+/// Who is told whether a tier is in service.
+pub trait TierWatcher: Send + Sync {
+    /// It is out of service, for this reason, or back. Called outside all locks of the tier.
+    fn service(&self, degraded: Option<&str>);
 }
 
 /// What one namespace of one cache takes in a tier.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_core::{Hit, Key, NotDurable, Scope};
+use cache_core::{Key, NotDurable, Peek, Scope};
 
 use crate::call::Missed;
 use crate::flight::{Flights, Want};
@@ -157,8 +157,8 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     }
 
     /// What is stored, with its age.
-    pub fn peek(&self, key: Option<Key>) -> Option<Hit<V>> {
-        self.store.as_ref()?.usable(&key?)
+    pub fn peek(&self, key: Option<Key>) -> Option<Peek<V>> {
+        self.store.as_ref()?.peek(&key?)
     }
 
     /// Forgets one result. Blocks while that is made durable.

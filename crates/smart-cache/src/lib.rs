@@ -158,7 +158,7 @@ mod tests;
 #[cfg(test)]
 extern crate self as smart_cache;
 
-pub use cache_core::{Hit as Peek, NotDurable};
+pub use cache_core::{NotDurable, Peek};
 pub use error::Error;
 pub use key::{CacheKey, KeyWriter};
 pub use persistence::persist_to;

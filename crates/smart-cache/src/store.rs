@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cache_core::{Cache, Hit, Item, Key, MessagePack, Namespace, NotDurable, Origin, Scope, Stats};
+use cache_core::{Cache, Hit, Item, Key, MessagePack, Namespace, NotDurable, Origin, Peek, Scope, Stats};
 use tokio::runtime::Handle;
 
 use crate::function::Settings;
@@ -97,11 +97,16 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
 
     /// A fresh result in memory, uncounted.
     pub(crate) fn fresh(&self, key: &Key) -> Option<Hit<V>> {
-        self.cache.peek(key).filter(|hit| !hit.remaining().is_zero())
+        self.usable(key).filter(|hit| !hit.remaining().is_zero())
     }
 
     /// A result in memory, however old, as long as it may be used at all.
     pub(crate) fn usable(&self, key: &Key) -> Option<Hit<V>> {
+        self.peek(key).map(Peek::into_hit)
+    }
+
+    /// As [`Store::usable`], with where else it is.
+    pub(crate) fn peek(&self, key: &Key) -> Option<Peek<V>> {
         self.cache.peek(key)
     }
 

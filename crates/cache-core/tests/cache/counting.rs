@@ -27,6 +27,7 @@ async fn check(what: &str, prepare: impl AsyncFnOnce(&Life), happens: impl Async
     expected.load_time = stats.load_time;
     expected.load_time_saved = stats.load_time_saved;
     expected.window = stats.window;
+    expected.oldest = stats.oldest;
     assert_eq!(stats, expected, "{what}");
 }
 
@@ -49,11 +50,13 @@ async fn every_counter_moves_when_it_should_and_never_else() {
     let load = async |life: &Life| drop(life.load(&key("a"), 2).await);
     check("a load", nothing, load, |stats| {
         (stats.misses, stats.loads, stats.entries) = (stats.misses + 1, stats.loads + 1, stats.entries + 1);
+        stats.disk_misses += 1;
     })
     .await;
     check("a load of what is there", one, load, |stats| stats.hits += 1).await;
     check("a load that fails", nothing, fail, |stats| {
         (stats.misses, stats.loads, stats.load_failures) = (stats.misses + 1, stats.loads + 1, stats.load_failures + 1);
+        stats.disk_misses += 1;
     })
     .await;
     let on_disk = async |life: &Life| {
@@ -65,6 +68,11 @@ async fn every_counter_moves_when_it_should_and_never_else() {
     };
     check("a load from disk", on_disk, load, restored).await;
     check("a find on disk", on_disk, async |life| drop(life.cache.find(&key("a")).await), restored).await;
+    let absent = async |life: &Life| drop(life.cache.find(&key("a")).await);
+    check("a find of nothing", nothing, absent, |stats| {
+        (stats.misses, stats.disk_misses) = (stats.misses + 1, stats.disk_misses + 1);
+    })
+    .await;
     let stale = async |life: &Life| {
         life.insert(&key("a"), 1);
         life.clock.advance(TTL);
@@ -88,7 +96,7 @@ async fn every_counter_moves_when_it_should_and_never_else() {
     };
     check("an old value for an error", expired, fail, |stats| {
         (stats.misses, stats.loads, stats.load_failures) = (stats.misses + 1, stats.loads + 1, stats.load_failures + 1);
-        stats.stale_on_error += 1;
+        (stats.stale_on_error, stats.disk_misses) = (stats.stale_on_error + 1, stats.disk_misses + 1);
     })
     .await;
     let dead = async |life: &Life| {
@@ -112,6 +120,23 @@ async fn every_counter_moves_when_it_should_and_never_else() {
         (stats.invalidations, stats.invalidated) = (stats.invalidations + 1, stats.invalidated + 1);
         stats.entries -= 1;
     })
+    .await;
+    for scope in [Scope::Key(key("a")), Scope::Prefix { namespace: Namespace::new("space"), prefix: Arc::from(*b"a") }]
+    {
+        let delete = async |life: &Life| life.invalidate(scope);
+        check("a delete", one, delete, |stats| {
+            // Its barrier is raised twice.
+            (stats.removals, stats.entries, stats.invalidations) =
+                (stats.removals + 1, stats.entries - 1, stats.invalidations + 2);
+        })
+        .await;
+    }
+    check(
+        "a release",
+        one,
+        async |life| life.forget(&key("a")),
+        |stats| (stats.removals, stats.entries) = (stats.removals + 1, stats.entries - 1),
+    )
     .await;
     let large = async |life: &Life| assert_eq!(life.cache.insert(&key("a"), Item::new(2, 5_000)), Stored::TooLarge);
     check("a refusal", nothing, large, |stats| stats.refusals += 1).await;
@@ -180,6 +205,28 @@ async fn warming_says_what_became_of_the_keys() {
     gate.open();
     assert_eq!(warming.await.unwrap(), Warmed { present: 1, loaded: 3, failed: 1 });
     assert_eq!(fixture.get(&key("c")), Some(2));
+}
+
+#[test]
+fn the_oldest_entry_is_the_one_whose_scan_began_first_of_those_that_may_be_used() {
+    let fixture = Fixture::new();
+    let oldest = || {
+        let stats = fixture.cache.stats();
+        assert_eq!(stats.oldest, fixture.cache.oldest());
+        stats.oldest.map(|age| age.as_secs())
+    };
+    assert_eq!(oldest(), None);
+    let table = fixture.cache.begin();
+    fixture.clock.advance(Duration::from_secs(5));
+    fixture.insert(&key("a"), 1);
+    fixture.clock.advance(Duration::from_secs(5));
+    assert_eq!(oldest(), Some(5));
+    fixture.cache.insert(&key("b"), number_item(2).with_origin(table));
+    assert_eq!(oldest(), Some(10), "it is as old as what it is made of");
+    fixture.clock.advance(TTL - Duration::from_secs(10));
+    assert_eq!(oldest(), Some(TTL.as_secs() - 5), "what is dead does not count");
+    fixture.clock.advance(TTL);
+    assert_eq!(oldest(), None);
 }
 
 /// Waits for a future on a thread that no runtime has ever seen.

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use cache_core::{Key, Origin, Scope, Stored};
+use cache_core::{Key, Origin, Peek, Scope, Stored};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -121,7 +121,7 @@ impl Both {
                 *(if expected.is_some() { &mut self.model.hits } else { &mut self.model.misses }) += 1;
                 self.compare(cache.get(&self.keys[key]), expected)?;
             }
-            Step::Peek(key) => self.compare(cache.peek(&self.keys[key]), self.model.find(key))?,
+            Step::Peek(key) => self.compare(cache.peek(&self.keys[key]).map(Peek::into_hit), self.model.find(key))?,
             Step::Insert { key, ttl } => {
                 let number = self.model.step;
                 let value = Value { number, began_at: now, began_in: number, expires: now + ttl };

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Departure, Item, Key, LoadOptions, LoadOutcome, LoadReport, Observer, Scope};
+use cache_core::{Departure, Item, Key, LoadOptions, LoadOutcome, LoadReport, Observer, Scope, Stored, Tiers};
 use std::sync::Mutex;
 
-use crate::fixture::{Fixture, TTL, invalidate, key, remove};
+use crate::fixture::{Fixture, Gate, TTL, invalidate, key, number_item, remove, until};
+use crate::lives::Life;
 
 #[derive(Default)]
 struct Diary(Mutex<Vec<String>>);
@@ -106,4 +107,89 @@ async fn an_observer_that_panics_hangs_nobody() {
         tokio::spawn(async move { cache.try_get_or_load(&key("missing"), LoadOptions::default(), load).await.is_ok() });
     assert!(caller.await.unwrap_err().is_panic(), "it panics in its caller");
     assert_eq!(fixture.cache.stats().loading, 0, "and leaves nothing behind");
+}
+
+/// Hears the rest.
+#[derive(Default)]
+struct Ear(Mutex<Vec<String>>);
+
+impl Ear {
+    fn hear(&self, what: String) {
+        self.0.lock().unwrap().push(what);
+    }
+}
+
+impl Observer for Ear {
+    fn store(&self, cache: &str, key: &Key, bytes: u64, tier: Tiers) {
+        assert!(bytes > 100, "key and bookkeeping are counted");
+        self.hear(format!("{cache}/{}: store in {tier:?}", key.bytes().escape_ascii()));
+    }
+
+    fn outdated(&self, cache: &str, key: &Key, why: Stored) {
+        self.hear(format!("{cache}/{}: {why:?}", key.bytes().escape_ascii()));
+    }
+
+    fn join(&self, cache: &str, key: &Key) {
+        self.hear(format!("{cache}/{}: join", key.bytes().escape_ascii()));
+    }
+
+    fn refresh_skipped(&self, cache: &str, key: &Key) {
+        self.hear(format!("{cache}/{}: no refresh", key.bytes().escape_ascii()));
+    }
+
+    fn degrade(&self, cache: &str, reason: Option<&str>) {
+        self.hear(format!("{cache}: {reason:?}"));
+    }
+}
+
+#[tokio::test]
+async fn an_observer_hears_of_stores_joins_skipped_refreshes_and_of_a_disk_out_of_service() {
+    static EAR: std::sync::LazyLock<Arc<Ear>> = std::sync::LazyLock::new(Arc::default);
+    let life = Life::with(|builder| {
+        builder.stale_while_revalidate(TTL).refresh_workers(1).observer(Arc::clone(&EAR) as Arc<dyn Observer>)
+    });
+    let (cache, options) = (life.cache.clone(), LoadOptions::default());
+    let table = cache.begin();
+    life.insert(&key("a"), 1);
+    cache.insert(&key("b"), number_item(1).in_memory_only());
+    invalidate(&cache, Scope::All);
+    cache.insert(&key("c"), number_item(1).with_origin(table));
+    life.clock.advance(TTL);
+    let late = cache.begin();
+    life.clock.advance(2 * TTL);
+    cache.insert(&key("c"), number_item(1).with_origin(late));
+
+    let gate = Gate::new();
+    let calls = [0, 1].map(|_| {
+        let (cache, loader) = (cache.clone(), gate.loader(2));
+        tokio::spawn(async move { cache.try_get_or_load(&key("d"), options, loader).await.map(drop).unwrap() })
+    });
+    until(|| cache.stats().joined == 1).await;
+    gate.open();
+    for call in calls {
+        call.await.unwrap();
+    }
+    life.insert(&key("e"), 1);
+    life.clock.advance(TTL);
+    let gate = Gate::new();
+    cache.try_get_or_load(&key("d"), options, gate.loader(3)).await.unwrap();
+    cache.try_get_or_load(&key("e"), options, gate.loader(3)).await.unwrap();
+    gate.open();
+    until(|| cache.peek(&key("d")).is_some_and(|found| *found.value() == 3)).await;
+    life.disk.tell(Some("no space is left"));
+    life.disk.tell(None);
+    let expected = [
+        "numbers/a: store in Both",
+        "numbers/b: store in Memory",
+        "numbers/c: Invalidated",
+        "numbers/c: Expired",
+        "numbers/d: join",
+        "numbers/d: store in Both",
+        "numbers/e: store in Both",
+        "numbers/e: no refresh",
+        "numbers/d: store in Both",
+        "numbers: Some(\"no space is left\")",
+        "numbers: None",
+    ];
+    assert_eq!(*EAR.0.lock().unwrap(), expected);
 }

@@ -7,9 +7,11 @@
 //! then is lost.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use cache_core::{ByteTier, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, Usage, Write};
+use cache_core::{
+    ByteTier, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, TierWatcher, Usage, Write,
+};
 
 #[cfg(feature = "shuttle")]
 use shuttle::sync::{Mutex, MutexGuard};
@@ -41,6 +43,7 @@ struct State {
     failing: bool,
     corrupt: u64,
     abandoned: u64,
+    watchers: Vec<Weak<dyn TierWatcher>>,
     before_get: Option<Hook>,
     after_get: Option<Hook>,
 }
@@ -84,6 +87,12 @@ impl Disk {
     /// Whether changes fail to become durable.
     pub(crate) fn fail(&self, failing: bool) {
         self.state().failing = failing;
+    }
+
+    /// Tells those who watch it that it is out of service, or back.
+    pub(crate) fn tell(&self, degraded: Option<&str>) {
+        let watchers: Vec<_> = self.state().watchers.iter().filter_map(Weak::upgrade).collect();
+        watchers.iter().for_each(|watcher| watcher.service(degraded));
     }
 
     /// Does this before each read, from now on.
@@ -322,5 +331,9 @@ impl ByteTier for Opened {
 
     fn usage(&self) -> Vec<Usage> {
         Vec::new()
+    }
+
+    fn watch(&self, watcher: Weak<dyn TierWatcher>) {
+        self.disk.state().watchers.push(watcher);
     }
 }

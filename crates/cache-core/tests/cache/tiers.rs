@@ -27,6 +27,29 @@ fn what_is_read_from_disk_is_in_memory_afterwards() {
     assert_eq!((stats.hits, stats.misses, stats.disk_hits), (1, 2, 1));
 }
 
+#[test]
+fn a_peek_tells_age_ttl_cost_tags_and_where_else_a_value_is() {
+    let life = Life::new();
+    let cost = Duration::from_millis(250);
+    let item = || Item::new(7, BYTES).with_tags([Arc::from("red")]).with_cost(cost);
+    life.cache.insert(&key("both"), item());
+    life.cache.insert(&key("memory"), item().in_memory_only());
+    life.clock.advance(TTL / 4);
+    let before = life.cache.stats();
+    for (name, tier) in [("both", Tiers::Both), ("memory", Tiers::Memory)] {
+        let peek = life.cache.peek(&key(name)).unwrap();
+        assert_eq!((*peek.value(), peek.age(), peek.remaining(), peek.cost()), (7, TTL / 4, TTL / 4 * 3, cost));
+        assert_eq!((peek.tags().map(|tag| &**tag).collect::<Vec<_>>(), peek.tier()), (vec!["red"], tier), "{name}");
+        assert!(format!("{peek:?}").contains(&format!("{tier:?}")));
+        assert_eq!(peek.clone().into_value(), peek.into_hit().into_value());
+    }
+    life.disk.hold();
+    life.insert(&key("both"), 8);
+    assert_eq!(life.cache.peek(&key("both")).unwrap().tier(), Tiers::Memory, "what is on its way is not there yet");
+    let after = life.cache.stats();
+    assert_eq!((after.hits, after.misses), (before.hits, before.misses));
+}
+
 #[tokio::test]
 async fn find_reads_the_disk_inside_a_runtime() {
     let life = Life::new();
