@@ -69,6 +69,7 @@ mod recovery;
 mod round;
 mod shared;
 mod sweep;
+mod watchers;
 mod writer;
 
 mod ledger;

@@ -2,10 +2,10 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
-use cache_core::{ByteTier, Change, Codec, Meta, Payload, RecordKey, Write};
+use cache_core::{ByteTier, Change, Codec, Meta, Payload, RecordKey, TierWatcher, Write};
 
 use crate::backend::{Backend, DataFile, Home};
 use crate::error::Error;
@@ -314,4 +314,43 @@ fn a_round_that_failed_is_never_seen_done_by_a_tier_in_service() {
         tier.shared.work.notify_all();
         wait_until(|| is_up(&tier));
     }
+}
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Diary(parking_lot::Mutex<Vec<Option<String>>>);
+
+impl TierWatcher for Diary {
+    fn service(&self, degraded: Option<&str>) {
+        self.0.lock().push(degraded.map(str::to_owned));
+    }
+}
+
+#[test]
+fn who_watches_hears_that_the_tier_is_out_of_service_and_that_it_is_back() {
+    let dir = prepared();
+    let tier = open(dir.path(), &Arc::default());
+    let (early, gone) = (Arc::new(Diary::default()), Arc::new(Diary::default()));
+    tier.watch(Arc::downgrade(&early) as Weak<dyn TierWatcher>);
+    tier.watch(Arc::downgrade(&gone) as Weak<dyn TierWatcher>);
+    drop(gone);
+    for what in ["no room", "again"] {
+        let generation = tier.shared.inner.lock().generation;
+        tier.shared.fail(generation, Fault::Full(what.into()));
+        let told = early.0.lock().len();
+        wait_until(|| is_up(&tier) && early.0.lock().len() > told && early.0.lock().last() == Some(&None));
+    }
+    let no_space = Some("no space is left for the cache file".to_owned());
+    assert_eq!(*early.0.lock(), [no_space.clone(), None, no_space, None]);
+
+    let switches = Arc::new(Switches::default());
+    switches.open.store(true, Ordering::SeqCst);
+    drop(tier);
+    let tier = open(dir.path(), &switches);
+    wait_until(|| tier.shared.inner.lock().failures > 1);
+    let late = Arc::new(Diary::default());
+    tier.watch(Arc::downgrade(&late) as Weak<dyn TierWatcher>);
+    assert!(late.0.lock()[0].is_some(), "it is told at once");
+    switches.open.store(false, Ordering::SeqCst);
+    wait_until(|| late.0.lock().last() == Some(&None));
 }

@@ -27,6 +27,7 @@ use crate::queue::Queue;
 use crate::state::State;
 use crate::store::{Store, Tables};
 use crate::sweep::{Forget, Sweep, Sweeps};
+use crate::watchers::Watchers;
 
 /// The first wait before the file is tried again; it doubles up to [`MAX_BACKOFF`].
 pub(crate) const MIN_BACKOFF: Duration = Duration::from_millis(200);
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) seen_ms: AtomicU64,
     /// The latest time of day that the database knows.
     pub(crate) noted_ms: AtomicU64,
+    pub(crate) watchers: Watchers,
 }
 
 /// What somebody waits for who wants everything to be written that came before.

@@ -3,11 +3,13 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Weak, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use cache_core::{ByteTier, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, Usage, Write};
+use cache_core::{
+    ByteTier, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, TierWatcher, Usage, Write,
+};
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::backend::{DataFile, Home};
@@ -26,6 +28,7 @@ use crate::shared::{Counters, Files, Inner, MIN_BACKOFF, Service, Shared};
 use crate::store::{Found, Place, Store};
 use crate::sweep::Sweeps;
 use crate::verify::{VerifyReport, verify_slice};
+use crate::watchers::Watchers;
 use crate::writer::Writer;
 
 /// A disk tier on a directory of its own. Dropping it closes it.
@@ -89,6 +92,7 @@ impl RedbTier {
             progress: Condvar::new(),
             seen_ms: AtomicU64::new(0),
             noted_ms: AtomicU64::new(0),
+            watchers: Watchers::default(),
         });
         let mut writer = Writer { shared: Arc::clone(&shared), next_id: 1 };
         writer.begin(store)?;
@@ -102,6 +106,10 @@ impl RedbTier {
         let Some(writer) = self.writer.lock().take() else { return };
         self.shared.inner.lock().closing = true;
         self.shared.work.notify_all();
+        if writer.thread().id() == thread::current().id() {
+            // The last one to hold the tier was a watcher, and the writer tells it something: it ends by itself.
+            return;
+        }
         if writer.join().is_err() {
             tracing::error!("the cache's writer ended by a panic");
         }
@@ -352,6 +360,10 @@ impl ByteTier for RedbTier {
 
     fn usage(&self) -> Vec<Usage> {
         self.shared.inner.lock().index.usage()
+    }
+
+    fn watch(&self, watcher: Weak<dyn TierWatcher>) {
+        self.shared.watchers.add(watcher);
     }
 }
 

@@ -42,6 +42,7 @@ impl Writer {
         let _end = End(Arc::clone(&self.shared));
         loop {
             let (task, generation) = self.next();
+            self.tell_watchers();
             let work = || match task {
                 Task::Stop => Ok(()),
                 Task::MakeAnew => self.make_anew(generation),
@@ -58,8 +59,14 @@ impl Writer {
             if let Err(fault) = result {
                 self.give_back(generation, fault);
             }
+            self.tell_watchers();
         }
         self.take_leave();
+    }
+
+    fn tell_watchers(&self) {
+        let degraded = self.shared.inner.lock().degraded();
+        self.shared.watchers.tell(degraded);
     }
 
     fn next(&self) -> (Task, u64) {
