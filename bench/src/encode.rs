@@ -30,6 +30,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     compare("mixed table", &mixed, Format::Json, Some(300.0))?;
     compare("mixed table", &mixed, Format::Ndjson, Some(300.0))?;
     compare("mixed table", &mixed, Format::CsvRaw, Some(400.0))?;
+    compare("mixed table, formulas escaped", &mixed, Format::Csv, Some(400.0))?;
     for column in &columns {
         let (name, batch) = (column.0, table([column])?);
         compare(name, &batch, Format::Json, None)?;

@@ -1,7 +1,7 @@
 //! A client that hides nothing: an error status is an answer like any other, bodies are the bytes
 //! of the wire, and a request can also be written by hand.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -127,6 +127,22 @@ impl Client {
             headers: parts.headers,
             body: body.into_with_config().limit(1 << 30).read_to_vec()?,
         })
+    }
+
+    /// The body of a GET, as it comes.
+    ///
+    /// # Panics
+    /// When the answer is not 200.
+    #[track_caller]
+    pub fn stream(&self, path: &str, headers: &[(&str, &str)]) -> Box<dyn Read + Send + Sync> {
+        let mut request = Request::builder().method(Method::GET).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response =
+            self.agent.run(request.body(()).expect("a request")).unwrap_or_else(|e| panic!("GET {path}: {e}"));
+        assert_eq!(response.status().as_u16(), 200, "GET {path}");
+        Box::new(response.into_body().into_reader())
     }
 
     /// Sends a request.

@@ -16,6 +16,7 @@ pub mod cache_status;
 pub mod cell;
 pub mod control;
 pub mod corpus;
+pub mod events;
 pub mod http;
 pub mod item;
 pub mod literal;

@@ -9,6 +9,7 @@ use cache_core::{How, Loaded, Stale};
 
 use crate::dataset::Dataset;
 use crate::eval::{EvalStats, PageEnd, Run};
+use crate::progress::Begun;
 use crate::query::{BoundQuery, Query};
 use crate::table::Table;
 
@@ -17,16 +18,33 @@ use crate::table::Table;
 pub struct CallOptions {
     /// The id of the request, for logs.
     pub request_id: Arc<str>,
+    /// Who asks: one request, or one of many of a load. Source calls go round between owners.
+    pub owner: Arc<str>,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
     /// What the caller does with data whose ttl is over.
     pub stale: Stale,
+    /// How long one attempt to read the source may take; as long as the load when `None`.
+    pub attempt_timeout: Option<Duration>,
+    /// How often a failed attempt may be made again; as whoever runs loads thinks fit when `None`.
+    pub retries: Option<u32>,
+    /// Where the caller finds the load that is begun for it.
+    pub begun: Option<Arc<Begun>>,
 }
 
 impl CallOptions {
     /// A call of this id without a deadline of its own.
     pub fn new(request_id: impl Into<Arc<str>>) -> Self {
-        Self { request_id: request_id.into(), deadline: None, stale: Stale::Refresh }
+        let request_id = request_id.into();
+        Self {
+            owner: Arc::clone(&request_id),
+            request_id,
+            deadline: None,
+            stale: Stale::Refresh,
+            attempt_timeout: None,
+            retries: None,
+            begun: None,
+        }
     }
 }
 

@@ -67,12 +67,14 @@ impl Checks {
         self.last.lock().answer.is_some()
     }
 
-    /// The source was asked just now, and said this.
-    pub(crate) fn answered(&self, fingerprint: Fingerprint) {
+    /// The source was asked just now, and said this. Gives whether that is something new; `None` if that cannot be told.
+    pub(crate) fn answered(&self, fingerprint: Fingerprint) -> Option<bool> {
         let mut last = self.last.lock();
+        let before = last.answer.map(|answer| answer.fingerprint).filter(Fingerprint::is_known);
         last.answer = Some(Checked { at: SystemTime::now(), fingerprint });
         last.asked = Some(Instant::now());
         last.failures = 0;
+        before.filter(|_| fingerprint.is_known()).map(|before| before != fingerprint)
     }
 
     fn failed(&self) {
@@ -141,7 +143,7 @@ impl DataPipeline {
             (Some(noted == Noted::Changed), noted != Noted::Same)
         } else {
             self.tables().invalidate(Scope::Namespace(dataset.namespace.clone())).await?;
-            dataset.checks().answered(fingerprint);
+            dataset.answered(fingerprint);
             (None, true)
         };
         Ok(Touched { changed, invalidated, took: started.elapsed() })
@@ -253,21 +255,26 @@ impl DataPipeline {
         let cancel = CancelOnDrop(CancelToken::new());
         let context = Context::detached(id, Some(Instant::now() + timeout), cancel.0.clone());
         let (source, name) = (Arc::clone(&dataset.source), dataset.source_dataset.clone());
+        let started = Instant::now();
         let asking = tokio::task::spawn_blocking(move || source.fingerprint(&context, &name));
-        match tokio::time::timeout(timeout, asking).await {
+        let answer = match tokio::time::timeout(timeout, asking).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {
                 Err(SourceError::new(ErrorCode::Panic, format!("asking ended without an answer: {error}")))
             }
             Err(_) => Err(SourceError::new(ErrorCode::Timeout, "no answer in time")),
-        }
+        };
+        let before = dataset.checked().map(|checked| checked.fingerprint).filter(Fingerprint::is_known);
+        let now = answer.as_ref().ok().filter(|now| now.is_known());
+        self.inner.observer.checked(dataset, started.elapsed(), now.map(|now| before.is_some_and(|old| old != *now)));
+        answer
     }
 
     async fn note(&self, dataset: &Arc<Dataset>, fingerprint: Fingerprint) -> Result<Noted, Error> {
         let (tables, namespace) = (self.tables().clone(), dataset.namespace.clone());
         let noting = move || tables.note_fingerprint(&namespace, fingerprint.as_bytes());
         let noted = tokio::task::spawn_blocking(noting).await.map_err(|e| Error::Internal(e.to_string().into()))?;
-        dataset.checks().answered(fingerprint);
+        dataset.answered(fingerprint);
         Ok(noted?)
     }
 }

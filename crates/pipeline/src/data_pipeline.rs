@@ -27,8 +27,10 @@ use crate::eval::{self, EvalStats, QueryMemory, Run};
 use crate::fetch::Fetch;
 use crate::keys;
 use crate::marks::Marks;
+use crate::observer::{Nobody, Observer};
 use crate::plan::Plan;
 use crate::policy::{Mode, Policy, PolicyOverrides};
+use crate::progress::{LoadProgress, UnderWay};
 use crate::query::{BoundQuery, Rules, dashboard};
 use crate::registry::{Ask, Asking, Registry};
 use crate::table::Table;
@@ -68,6 +70,10 @@ pub struct PipelineOptions {
     pub slow_query: Duration,
     /// Runs the scans.
     pub fetch: Arc<dyn Fetch>,
+    /// Is told what happens; nobody when `None`.
+    pub observer: Option<Arc<dyn Observer>>,
+    /// Is told what happens in the cache of tables; nobody when `None`.
+    pub table_observer: Option<Arc<dyn cache_core::Observer>>,
 }
 
 /// Answers queries. Cloning it gives another handle of the same pipeline.
@@ -81,6 +87,8 @@ pub(crate) struct Inner {
     tables: Cache<Arc<Table>>,
     marks: Marks,
     pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) under_way: Arc<UnderWay>,
     rules: Rules,
     pub(crate) query_memory: QueryMemory,
     pub(crate) query_timeout: Duration,
@@ -119,6 +127,9 @@ impl DataPipeline {
         if let Some(tier) = options.tier {
             tables = tables.tier(tier);
         }
+        if let Some(observer) = options.table_observer {
+            tables = tables.observer(observer);
+        }
         if let Some(runtime) = options.runtime {
             tables = tables.runtime(runtime);
         }
@@ -138,6 +149,8 @@ impl DataPipeline {
                 tables,
                 marks,
                 fetch: options.fetch,
+                observer: options.observer.unwrap_or_else(|| Arc::new(Nobody)),
+                under_way: Arc::default(),
                 rules: options.rules,
                 query_memory: options.query_memory,
                 query_timeout: options.query_timeout,
@@ -263,15 +276,20 @@ impl DataPipeline {
             Some((loaded, from)) => self.answer_from_table(loaded, *from, query).await,
             None => self.answer_by_query(prepared, query, call).await,
         };
-        if started.elapsed() >= self.inner.slow_query {
+        let took = started.elapsed();
+        self.inner.observer.answered(&prepared.dataset, took, answer.is_ok());
+        if let Ok(answer) = &answer {
+            prepared.dataset.usage().answer(answer.rows);
+        }
+        if took >= self.inner.slow_query {
             let stats = answer.as_ref().map(|answer| answer.stats).unwrap_or_default();
             tracing::warn!(
                 dataset = %prepared.dataset.name, request_id = %call.request_id,
-                duration_ms = started.elapsed().as_millis() as u64, query = %query.canonical(),
+                duration_ms = took.as_millis() as u64, query = %query.canonical(),
                 rows_tested = stats.rows_tested, rows_matched = stats.rows_matched,
                 batches = stats.batches, batches_skipped = stats.batches_skipped,
                 "slow query on dataset '{}': {:.1} s; plan: {}",
-                prepared.dataset.name, started.elapsed().as_secs_f64(), Plan::of(&prepared.dataset, query)
+                prepared.dataset.name, took.as_secs_f64(), Plan::of(&prepared.dataset, query)
             );
         }
         answer
@@ -321,10 +339,9 @@ impl DataPipeline {
         call: &CallOptions,
     ) -> Result<Answer, Error> {
         let dataset = &prepared.dataset;
-        let key = Key::new(&dataset.namespace, format!("{}{}", keys::RESULT_PREFIX, query.canonical()));
-        let key = key.at_version(prepared.version);
+        let key = result_key(dataset, query).at_version(prepared.version);
         let (loaded, from) = loop {
-            let load = self.result_loader(dataset, query, call);
+            let load = self.result_loader(dataset, query, &key, call);
             let loaded = self.inner.tables.try_get_or_load(&key, options(dataset, call), load).await;
             let loaded = loaded.map_err(|error| load_error(dataset, error))?;
             match self.settle(dataset, &loaded).await? {
@@ -458,6 +475,24 @@ impl DataPipeline {
         Ok(())
     }
 
+    /// How far the load has come that this question waits for; `None` if none is under way.
+    pub fn progress(&self, dataset: &Dataset, query: &BoundQuery) -> Option<Arc<LoadProgress>> {
+        self.inner.under_way.of(&match dataset.mode() {
+            Mode::Table => table_key(dataset),
+            _ => result_key(dataset, query).at_version(dataset.version()),
+        })
+    }
+
+    /// How many loads are under way.
+    pub fn loads_under_way(&self) -> usize {
+        self.inner.under_way.len()
+    }
+
+    /// Policies of single datasets from now on, by the name under which they are served. They beat those of the sources.
+    pub fn set_policies(&self, datasets: BTreeMap<String, PolicyOverrides>) {
+        self.inner.registry.set_policies(datasets);
+    }
+
     /// What is kept of a dataset's table, `None` when nothing is.
     pub fn table_info(&self, dataset: &Dataset) -> Option<TableInfo> {
         let hit = self.inner.tables.peek(&table_key(dataset))?;
@@ -490,20 +525,10 @@ async fn stoppable<T: Send + 'static, E: Into<Error> + Send + 'static>(
     bytes: u64,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Error> {
-    let mut stop = StopOnDrop(Some(run.clone()));
+    let stop = run.stop_on_drop();
     let outcome = compute(bytes, work).await;
-    stop.0 = None;
+    stop.disarm();
     outcome?.map_err(Into::into)
-}
-
-struct StopOnDrop(Option<Run>);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        if let Some(run) = &self.0 {
-            run.cancel();
-        }
-    }
 }
 
 /// Whether what the cache gave may be answered with.
@@ -522,8 +547,12 @@ fn forget_what_left(tables: &Cache<Arc<Table>>, previous: &Catalog, now: &Catalo
     }
 }
 
-fn table_key(dataset: &Dataset) -> Key {
+pub(crate) fn table_key(dataset: &Dataset) -> Key {
     Key::new(&dataset.namespace, keys::TABLE)
+}
+
+fn result_key(dataset: &Dataset, query: &BoundQuery) -> Key {
+    Key::new(&dataset.namespace, format!("{}{}", keys::RESULT_PREFIX, query.canonical()))
 }
 
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use cache_core::Namespace;
-use plugin_sdk::DataSource;
+use plugin_sdk::{DataSource, Fingerprint};
 
 use crate::check::{Checked, Checks};
+use crate::exactness::Exactness;
 use crate::policy::{Mode, Policy};
+use crate::usage::{Usage, Used};
 
 /// A dataset of the catalog. The facts never change; the state says what was loaded of it.
 pub struct Dataset {
@@ -45,6 +47,8 @@ pub(crate) struct State {
     /// Whether it was looked up if an earlier process had found the dataset too large.
     recalled: AtomicBool,
     pub(crate) checks: Checks,
+    usage: Usage,
+    exactness: Exactness,
 }
 
 impl State {
@@ -91,6 +95,26 @@ impl Dataset {
     /// that cannot tell.
     pub fn checked(&self) -> Option<Checked> {
         self.state.checks.last()
+    }
+
+    /// How it was used so far.
+    pub fn used(&self) -> Used {
+        self.state.usage.look()
+    }
+
+    pub(crate) fn exactness(&self) -> &Exactness {
+        &self.state.exactness
+    }
+
+    /// The source was asked whether the data has changed, and said this.
+    pub(crate) fn answered(&self, fingerprint: Fingerprint) {
+        if let Some(changed) = self.state.checks.answered(fingerprint) {
+            self.state.usage.check(changed);
+        }
+    }
+
+    pub(crate) fn usage(&self) -> &Usage {
+        &self.state.usage
     }
 
     pub(crate) fn checks(&self) -> &Checks {

@@ -1,6 +1,7 @@
 //! What can keep a question from its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin_sdk::SourceError;
 
@@ -38,6 +39,28 @@ pub enum Error {
         dataset: Arc<str>,
         /// Why.
         source: SourceError,
+    },
+    /// Too many loads wait for their sources.
+    #[error("dataset '{dataset}' cannot be loaded now: {queued} loads wait for their sources, and no more may")]
+    QueueFull {
+        /// The dataset.
+        dataset: Arc<str>,
+        /// How many wait.
+        queued: usize,
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
+    /// The source has failed so often that it is left alone for a while.
+    #[error("the source of dataset '{dataset}' failed {failures} times in a row and is left alone for a while")]
+    BreakerOpen {
+        /// The dataset.
+        dataset: Arc<str>,
+        /// The source.
+        source_name: Arc<str>,
+        /// How often.
+        failures: u32,
+        /// When it is tried again.
+        retry_after: Duration,
     },
     /// The data has another schema than the query was bound to; bind again and retry.
     #[error("the schema of dataset '{dataset}' has changed")]

@@ -9,7 +9,7 @@ use arrow::datatypes::{Int64Type, SchemaRef};
 use crate::answer::{Answer, CallOptions, Prepared};
 use crate::data_pipeline::DataPipeline;
 use crate::error::Error;
-use crate::query::{BoundQuery, Query, QueryError, QueryErrorKind, Rules, SelectItem, parse_pairs};
+use crate::query::{BoundQuery, Limits, Query, QueryError, QueryErrorKind, Rules, SelectItem, parse_pairs};
 
 /// The parameter that names the columns.
 const COLUMNS: &str = "columns";
@@ -93,12 +93,14 @@ impl Facets {
         let limit = limit.map_or(Ok(DEFAULT_LIMIT), |limit| read_limit(&limit))?;
         let filtered = parse_pairs(filters.iter().map(|(name, value)| (name, value)), schema, rules)?;
         let condition = filtered.canonical();
+        // The limit was judged already, as one of values: what bounds the rows of an answer has no say in it.
+        let unlimited = Rules { limits: Limits { max_rows: u64::MAX, ..rules.limits }, ..rules.clone() };
         let bind = |select: String, order: &str, limit: u64| {
             let mut pairs = vec![("select".to_owned(), select), (LIMIT.to_owned(), limit.to_string())];
             if !order.is_empty() {
                 pairs.push(("order".to_owned(), order.to_owned()));
             }
-            let query = parse_pairs(pairs, schema, rules).map_err(|error| error.at(COLUMNS))?;
+            let query = parse_pairs(pairs, schema, &unlimited).map_err(|error| error.at(COLUMNS))?;
             // What was compiled for the conditions is shared by all.
             Ok(BoundQuery { filter: filtered.filter.clone(), ..query })
         };

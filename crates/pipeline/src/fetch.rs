@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
-use plugin_sdk::{CancelToken, Context, DataSource, ErrorCode, Fingerprint, ScanRequest, SourceError};
+use plugin_sdk::{Applied, CancelToken, Context, DataSource, ErrorCode, Fingerprint, Scan, ScanRequest, SourceError};
 use tokio::sync::Semaphore;
+
+use crate::eval::batch_bytes;
+use crate::progress::{LoadProgress, Stage};
 
 /// Whether a sink wants more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub trait Sink: Send + Sync {
     /// # Errors
     /// Ends the job before the scan; the error is the job's.
     fn begin(&self, fingerprint: Fingerprint, schema: SchemaRef) -> Result<(), SourceError>;
+    /// The source has said what it does with each filter.
+    fn applied(&self, applied: &[Applied]) {
+        let _ = applied;
+    }
     /// Takes one batch.
     ///
     /// # Errors
@@ -41,6 +48,7 @@ pub trait Sink: Send + Sync {
 }
 
 /// One scan to run.
+#[derive(Clone)]
 pub struct FetchJob {
     /// Name of the source instance, for permits and messages.
     pub source_name: Arc<str>,
@@ -52,12 +60,47 @@ pub struct FetchJob {
     pub sink: Arc<dyn Sink>,
     /// The request that this serves.
     pub request_id: Arc<str>,
+    /// Who asked for it: permits go round between owners.
+    pub owner: Arc<str>,
     /// How long the job may take, queueing included.
     pub timeout: Duration,
+    /// How long one attempt may take; as long as the job when `None`.
+    pub attempt_timeout: Option<Duration>,
+    /// How often it may be tried again; as its runner thinks fit when `None`.
+    pub retries: Option<u32>,
+    /// Is told how far it has come.
+    pub progress: Arc<LoadProgress>,
+}
+
+/// Why a job brought nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The source failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Too many jobs wait for their sources.
+    #[error("{queued} loads wait for their sources, and no more may")]
+    QueueFull {
+        /// How many wait.
+        queued: usize,
+        /// When it is worth another try.
+        retry_after: Duration,
+    },
+    /// The source has failed so often that it is left alone for a while.
+    #[error("source '{source_name}' failed {failures} times in a row and is left alone for a while")]
+    BreakerOpen {
+        /// The source.
+        source_name: Arc<str>,
+        /// How often.
+        failures: u32,
+        /// When it is tried again.
+        retry_after: Duration,
+    },
 }
 
 /// A job in progress. Dropping it cancels the scan.
-pub type FetchFuture = Pin<Box<dyn Future<Output = Result<(), SourceError>> + Send>>;
+pub type FetchFuture = Pin<Box<dyn Future<Output = Result<(), FetchError>> + Send>>;
 
 /// Runs jobs.
 pub trait Fetch: Send + Sync {
@@ -108,11 +151,13 @@ impl Fetch for DirectFetch {
             let scan = tokio::task::spawn_blocking(move || {
                 // Held until the source really stopped, even if nobody waits any more.
                 let _permits = permits;
-                run(&ctx, &job)
+                job.progress.begin_attempt();
+                scan(&ctx, &job)
             });
-            scan.await.unwrap_or_else(|e| {
+            let ended = scan.await.unwrap_or_else(|e| {
                 Err(SourceError::new(ErrorCode::Panic, format!("the scan ended without an answer: {e}")))
-            })
+            });
+            Ok(ended?)
         })
     }
 }
@@ -125,17 +170,38 @@ impl Drop for CancelOnDrop {
     }
 }
 
-/// Scans on this thread: fingerprint and schema first, then every batch into the sink.
-fn run(ctx: &Context, job: &FetchJob) -> Result<(), SourceError> {
+/// Makes one attempt on this thread: fingerprint and schema first, then every batch into the sink.
+///
+/// # Errors
+/// What the source or the sink says; time-out and cancellation as `ctx` says.
+pub fn scan(ctx: &Context, job: &FetchJob) -> Result<(), SourceError> {
     let fingerprint = job.source.fingerprint(ctx, &job.request.dataset)?;
     let schema = job.source.schema(ctx, &job.request.dataset)?;
     job.sink.begin(fingerprint, schema)?;
-    let scan = job.source.scan(ctx, &job.request)?;
-    for batch in scan.batches {
-        if job.sink.batch(batch?)? == Flow::Done {
-            return Ok(());
+    for batch in start(ctx, job)?.batches {
+        let batch = batch?;
+        job.progress.receive(batch.num_rows() as u64, batch_bytes(&batch) as u64);
+        if job.sink.batch(batch)? == Flow::Done {
+            break;
         }
         ctx.check()?;
     }
+    job.progress.set_stage(Stage::Read);
     Ok(())
+}
+
+/// Starts the scan. A limit holds only where every filter is applied exactly: a source that stops at it and says that it
+/// has filtered less than that would leave out rows that match, so it is asked again without.
+fn start(ctx: &Context, job: &FetchJob) -> Result<Scan, SourceError> {
+    let request = &job.request;
+    let scan = job.source.scan(ctx, request)?;
+    let applied: Vec<Applied> =
+        (0..request.filters.len()).map(|at| scan.applied.get(at).copied().unwrap_or_default()).collect();
+    job.sink.applied(&applied);
+    if request.limit.is_none() || applied.iter().all(|applied| *applied == Applied::Exact) {
+        return Ok(scan);
+    }
+    // Its calls of one instance may come one at a time: this one has to be over first.
+    drop(scan);
+    job.source.scan(ctx, &ScanRequest { limit: None, ..request.clone() })
 }

@@ -6,28 +6,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use cache_core::{Item, LoadContext};
+use cache_core::{Item, Key, LoadContext};
 use plugin_sdk::{Fingerprint, ScanRequest};
 
 use crate::answer::CallOptions;
 use crate::compute::compute;
-use crate::data_pipeline::DataPipeline;
+use crate::data_pipeline::{DataPipeline, table_key};
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval::{self, Run};
-use crate::fetch::{FetchJob, Sink};
+use crate::exactness::FilterShape;
+use crate::fetch::{FetchError, FetchJob, Sink};
+use crate::observer::Brought;
+use crate::progress::LoadProgress;
 use crate::query::BoundQuery;
-use crate::scan::{OnBegin, ResultSink, ScanFailure, TableSink};
+use crate::scan::{OnApplied, OnBegin, ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
-
-/// Stops an evaluation that nobody waits for any more.
-struct Stop(Run);
-
-impl Drop for Stop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
 
 type BoxedLoad = std::pin::Pin<Box<dyn Future<Output = Result<Item<Arc<Table>>, Error>> + Send>>;
 
@@ -41,14 +35,24 @@ impl DataPipeline {
         move |context| {
             Box::pin(async move {
                 context.postpone();
-                let version = this.next_version();
-                let on_begin = this.on_begin(&dataset, context);
-                let sink = Arc::new(TableSink::new(Arc::clone(&dataset.schema), dataset.policy.max_bytes, on_begin));
-                let request = ScanRequest::all(&dataset.source_dataset);
-                let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
-                fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
-                let table = compute(u64::MAX, move || sink.finish(version)).await?;
-                this.item(&dataset, table)
+                let (version, started) = (this.next_version(), Instant::now());
+                let listed = this.inner.under_way.begin(&table_key(&dataset), call.begun.as_deref());
+                let loaded = async {
+                    let on_begin = this.on_begin(&dataset, context);
+                    let max_bytes = dataset.policy.max_bytes;
+                    let sink = Arc::new(TableSink::new(Arc::clone(&dataset.schema), max_bytes, on_begin));
+                    let request = ScanRequest::all(&dataset.source_dataset);
+                    let job = job(&dataset, request, sink.clone(), &call, &listed.progress);
+                    let fetched = this.inner.fetch.fetch(job).await;
+                    fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
+                    let table = compute(u64::MAX, move || sink.finish(version)).await?;
+                    this.item(&dataset, table)
+                };
+                let loaded = loaded.await;
+                let brought = loaded.as_ref().map(|(_, brought)| *brought);
+                dataset.usage().table_load(started.elapsed(), brought.as_ref().ok().map(|it| (it.rows, it.bytes)));
+                this.inner.observer.loaded(&dataset, started.elapsed(), brought);
+                loaded.map(|(item, _)| item)
             })
         }
     }
@@ -57,32 +61,47 @@ impl DataPipeline {
         &self,
         dataset: &Arc<Dataset>,
         query: &BoundQuery,
+        key: &Key,
         call: &CallOptions,
     ) -> impl FnOnce(LoadContext) -> BoxedLoad + Send + 'static {
         let (this, dataset, call, query) = (self.clone(), Arc::clone(dataset), call.clone(), query.clone());
+        let key = key.clone();
         move |context| {
             Box::pin(async move {
                 context.postpone();
-                let version = this.next_version();
+                let (version, started) = (this.next_version(), Instant::now());
+                let listed = this.inner.under_way.begin(&key, call.begun.as_deref());
                 let pushdown = eval::pushdown(&query);
+                let shape = FilterShape::of(&pushdown.filters);
                 let request = ScanRequest {
                     dataset: dataset.source_dataset.clone(),
                     projection: pushdown.projection.clone(),
+                    limit: pushdown.limit.filter(|_| dataset.exactness().is_exact(&shape)),
                     filters: pushdown.filters,
-                    limit: pushdown.limit,
                 };
-                let on_begin = this.on_begin(&dataset, context);
+                let learning = Arc::clone(&dataset);
+                let on_applied: OnApplied = Box::new(move |applied| learning.exactness().learn(&shape, applied));
+                let told = (this.on_begin(&dataset, context), on_applied);
                 // The source has a deadline of its own; the query's begins when the source is done.
                 let run = Run::new(&this.inner.query_memory, None);
-                let _stop = Stop(run.clone());
+                let stop = run.stop_on_drop();
                 let projection = pushdown.projection.as_deref();
-                let sink = ResultSink::new(&dataset, &query, projection, on_begin, run.clone())?;
+                let sink = ResultSink::new(&dataset, &query, projection, told, run.clone())?;
                 let sink = Arc::new(sink);
-                let fetched = this.inner.fetch.fetch(job(&dataset, request, sink.clone(), &call)).await;
-                fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
-                run.stop_at(Instant::now() + this.inner.query_timeout);
-                let table = compute(u64::MAX, move || sink.finish(version)).await?;
-                this.item(&dataset, table)
+                let loaded = async {
+                    let job = job(&dataset, request, sink.clone(), &call, &listed.progress);
+                    let fetched = this.inner.fetch.fetch(job).await;
+                    fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
+                    run.stop_at(Instant::now() + this.inner.query_timeout);
+                    let table = compute(u64::MAX, move || sink.finish(version)).await?;
+                    this.item(&dataset, table)
+                };
+                let loaded = loaded.await;
+                stop.disarm();
+                let brought = loaded.as_ref().map(|(_, brought)| *brought);
+                dataset.usage().result_load(started.elapsed(), brought.as_ref().ok().map(|brought| brought.bytes));
+                this.inner.observer.loaded(&dataset, started.elapsed(), brought);
+                loaded.map(|(item, _)| item)
             })
         }
     }
@@ -96,25 +115,33 @@ impl DataPipeline {
                 tracing::error!(dataset = %dataset.name, error = %error,
                     "the data of dataset '{}' has changed, but: failed to {error}", dataset.name);
             }
-            dataset.checks().answered(*fingerprint);
+            dataset.answered(*fingerprint);
             context.begin_again();
         })
     }
 
-    fn item(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<Item<Arc<Table>>, Error> {
+    fn item(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<(Item<Arc<Table>>, Brought), Error> {
         let table = table.map_err(|failure| self.failed(dataset, failure))?;
-        let bytes = table.weight();
-        Ok(Item::new(Arc::new(table), bytes).with_tags(dataset.item_tags()))
+        let (brought, bytes) = (Brought { rows: table.rows, bytes: table.bytes }, table.weight());
+        Ok((Item::new(Arc::new(table), bytes).with_tags(dataset.item_tags()), brought))
     }
 
     /// The error of a scan that the sink ended, or that the source failed.
-    fn scan_failed(&self, dataset: &Dataset, own: Option<ScanFailure>, error: plugin_sdk::SourceError) -> Error {
-        self.failed(dataset, own.unwrap_or(ScanFailure::Source(error)))
+    fn scan_failed(&self, dataset: &Dataset, own: Option<ScanFailure>, error: FetchError) -> Error {
+        self.failed(dataset, own.unwrap_or(ScanFailure::Fetch(error)))
     }
 
     fn failed(&self, dataset: &Dataset, failure: ScanFailure) -> Error {
         match failure {
-            ScanFailure::Source(source) => Error::Source { dataset: dataset.name.clone(), source },
+            ScanFailure::Source(source) | ScanFailure::Fetch(FetchError::Source(source)) => {
+                Error::Source { dataset: dataset.name.clone(), source }
+            }
+            ScanFailure::Fetch(FetchError::QueueFull { queued, retry_after }) => {
+                Error::QueueFull { dataset: dataset.name.clone(), queued, retry_after }
+            }
+            ScanFailure::Fetch(FetchError::BreakerOpen { source_name, failures, retry_after }) => {
+                Error::BreakerOpen { dataset: dataset.name.clone(), source_name, failures, retry_after }
+            }
             ScanFailure::Eval(error) => Error::Eval(error),
             ScanFailure::TooLarge { narrower_helps } => {
                 if !narrower_helps {
@@ -130,13 +157,23 @@ impl DataPipeline {
     }
 }
 
-fn job(dataset: &Dataset, request: ScanRequest, sink: Arc<dyn Sink>, call: &CallOptions) -> FetchJob {
+fn job(
+    dataset: &Dataset,
+    request: ScanRequest,
+    sink: Arc<dyn Sink>,
+    call: &CallOptions,
+    progress: &Arc<LoadProgress>,
+) -> FetchJob {
     FetchJob {
         source_name: Arc::clone(&dataset.source_name),
         source: Arc::clone(&dataset.source),
         request,
         sink,
         request_id: Arc::clone(&call.request_id),
+        owner: Arc::clone(&call.owner),
+        attempt_timeout: call.attempt_timeout,
+        retries: call.retries,
+        progress: Arc::clone(progress),
         timeout: dataset.policy.load_timeout,
     }
 }

@@ -8,6 +8,7 @@ use plugin_sdk::{Filter, FilterOp};
 
 use crate::dataset::Dataset;
 use crate::eval;
+use crate::exactness::FilterShape;
 use crate::policy::Mode;
 use crate::query::{BoundQuery, params};
 
@@ -43,9 +44,9 @@ impl Plan {
             let pushdown = eval::pushdown(query);
             let name = |column: usize| query.schema().field(column).name().clone();
             Pushed {
+                limit: pushdown.limit.filter(|_| dataset.exactness().is_exact(&FilterShape::of(&pushdown.filters))),
                 columns: pushdown.projection.map(|columns| columns.into_iter().map(name).collect()),
                 filters: pushdown.filters.iter().map(|filter| said(query, filter)).collect(),
-                limit: pushdown.limit,
             }
         });
         Self { mode: dataset.mode().name(), pushed, steps: steps(query) }

@@ -51,6 +51,10 @@ pub struct Policy {
     pub check_interval: Duration,
     /// How long clients may keep an answer without asking; the ttl when `None`.
     pub client_max_age: Option<Duration>,
+    /// How often it is loaded again, asked for or not; not at all when `None`.
+    pub refresh_every: Option<Duration>,
+    /// Whether it is loaded when the server starts.
+    pub warm: bool,
 }
 
 impl Policy {
@@ -65,6 +69,8 @@ impl Policy {
         stale_if_error: Duration::from_secs(3600),
         check_interval: Duration::from_secs(30),
         client_max_age: None,
+        refresh_every: None,
+        warm: false,
     };
 }
 
@@ -99,6 +105,12 @@ pub struct PolicyOverrides {
     /// As [`Policy::client_max_age`]: `"0s"` makes clients ask each time.
     #[serde(default, deserialize_with = "duration_or_zero")]
     pub client_max_age: Option<Duration>,
+    /// As [`Policy::refresh_every`]: `"15m"`.
+    #[serde(default, deserialize_with = "duration")]
+    pub refresh_every: Option<Duration>,
+    /// As [`Policy::warm`].
+    #[serde(default)]
+    pub warm: Option<bool>,
     /// Names under which datasets can be invalidated together.
     #[serde(default, deserialize_with = "tags")]
     pub tags: Option<Vec<Arc<str>>>,
@@ -121,6 +133,8 @@ impl PolicyOverrides {
             stale_if_error: self.stale_if_error.or(other.stale_if_error),
             check_interval: self.check_interval.or(other.check_interval),
             client_max_age: self.client_max_age.or(other.client_max_age),
+            refresh_every: self.refresh_every.or(other.refresh_every),
+            warm: self.warm.or(other.warm),
             tags: self.tags.clone().or_else(|| other.tags.clone()),
         }
     }
@@ -137,6 +151,8 @@ impl PolicyOverrides {
             stale_if_error: self.stale_if_error.unwrap_or(base.stale_if_error),
             check_interval: self.check_interval.unwrap_or(base.check_interval),
             client_max_age: self.client_max_age.or(base.client_max_age),
+            refresh_every: self.refresh_every.or(base.refresh_every),
+            warm: self.warm.unwrap_or(base.warm),
         }
     }
 }

@@ -5,18 +5,19 @@
 //! goes on serving until the new one has answered. One that fails for the moment is asked again, at
 //! growing intervals, for as long as it is wanted.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use arrow::datatypes::SchemaRef;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLock};
 use plugin_sdk::{CancelToken, Context};
 
 use crate::catalog::{Catalog, Offers, Policies, SourceHandle};
 use crate::dataset::Dataset;
 use crate::describe::{describe, worth_another_try};
+use crate::policy::PolicyOverrides;
 
 /// The first and the longest wait before a source that failed for the moment is asked again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -37,7 +38,7 @@ pub(crate) struct Registry {
     catalog: ArcSwap<Catalog>,
     known: Mutex<Known>,
     all_answered: Condvar,
-    policies: Policies,
+    policies: RwLock<Policies>,
     describe_timeout: Duration,
     listener: Listener,
 }
@@ -98,7 +99,7 @@ impl Registry {
             catalog: ArcSwap::default(),
             known: Mutex::default(),
             all_answered: Condvar::new(),
-            policies,
+            policies: RwLock::new(policies),
             describe_timeout,
             listener,
         }
@@ -166,9 +167,16 @@ impl Registry {
         self.known.lock().serving.clone()
     }
 
+    /// Serves the same datasets under these policies from now on.
+    pub(crate) fn set_policies(&self, datasets: BTreeMap<String, PolicyOverrides>) {
+        let known = self.known.lock();
+        self.policies.write().datasets = datasets;
+        self.rebuild(&known);
+    }
+
     /// How often a source is asked for its list.
     pub(crate) fn check_interval(&self, handle: &SourceHandle) -> Duration {
-        handle.policy.check_interval.unwrap_or(self.policies.base.check_interval)
+        handle.policy.check_interval.unwrap_or(self.policies.read().base.check_interval)
     }
 
     /// The source has answered, well or not, whoever asked.
@@ -241,7 +249,7 @@ impl Registry {
 
     fn rebuild(&self, known: &Known) {
         let previous = self.catalog.load_full();
-        let catalog = Arc::new(Catalog::build(&known.serving, &self.policies, &previous));
+        let catalog = Arc::new(Catalog::build(&known.serving, &self.policies.read(), &previous));
         self.catalog.store(Arc::clone(&catalog));
         (self.listener)(&previous, &catalog);
     }

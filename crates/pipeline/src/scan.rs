@@ -4,13 +4,13 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
-use plugin_sdk::{ErrorCode, Fingerprint, SourceError};
+use plugin_sdk::{Applied, ErrorCode, Fingerprint, SourceError};
 
 use crate::answer::Next;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval::{self, EvalError, PageEnd, Run, Streaming};
-use crate::fetch::{Flow, Sink};
+use crate::fetch::{FetchError, Flow, Sink};
 use crate::query::BoundQuery;
 use crate::table::{Table, TableBuilder};
 
@@ -25,6 +25,8 @@ pub(crate) enum ScanFailure {
     Eval(EvalError),
     /// The data does not make a table.
     Source(SourceError),
+    /// The source was not called, or failed.
+    Fetch(FetchError),
 }
 
 /// What ends the scan; the real reason is kept in the sink.
@@ -34,6 +36,9 @@ fn stop() -> SourceError {
 
 /// Told of the fingerprint before the scan, on the thread that scans.
 pub(crate) type OnBegin = Box<dyn Fn(&Fingerprint) + Send + Sync>;
+
+/// Told what the source does with each filter.
+pub(crate) type OnApplied = Box<dyn Fn(&[Applied]) + Send + Sync>;
 
 /// Builds the table of a whole dataset.
 pub(crate) struct TableSink {
@@ -101,6 +106,7 @@ pub(crate) struct ResultSink {
     query: BoundQuery,
     max_bytes: u64,
     on_begin: OnBegin,
+    on_applied: OnApplied,
     run: Run,
     state: Mutex<ResultState>,
 }
@@ -119,7 +125,7 @@ impl ResultSink {
         dataset: &Dataset,
         query: &BoundQuery,
         projection: Option<&[usize]>,
-        on_begin: OnBegin,
+        (on_begin, on_applied): (OnBegin, OnApplied),
         run: Run,
     ) -> Result<Self, Error> {
         let asked = query.clone();
@@ -131,7 +137,7 @@ impl ResultSink {
         let fingerprint = Fingerprint::UNKNOWN;
         let state = Mutex::new(ResultState { streaming, is_cut: false, fingerprint, failure: None });
         let (schema, max_bytes) = (dataset.schema.clone(), dataset.policy.max_bytes);
-        Ok(Self { schema, asked, query, max_bytes, on_begin, run, state })
+        Ok(Self { schema, asked, query, max_bytes, on_begin, on_applied, run, state })
     }
 
     pub(crate) fn failure(&self) -> Option<ScanFailure> {
@@ -173,6 +179,10 @@ impl Sink for ResultSink {
         drop(state);
         (self.on_begin)(&fingerprint);
         Ok(())
+    }
+
+    fn applied(&self, applied: &[Applied]) {
+        (self.on_applied)(applied);
     }
 
     fn batch(&self, batch: RecordBatch) -> Result<Flow, SourceError> {

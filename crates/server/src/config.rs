@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cache_core::Codec;
+use loader::{BreakerOptions, FetchOptions, GateOptions, JobsOptions};
 use pipeline::{Mode, Policy, PolicyOverrides};
 
 pub use error::{ConfigError, Origin};
@@ -85,8 +86,12 @@ pub struct Config {
     pub policy: Policy,
     /// Policies of single datasets.
     pub datasets: BTreeMap<String, PolicyOverrides>,
-    /// Scans at a time.
-    pub concurrent_scans: usize,
+    /// How sources are called.
+    pub fetch: FetchOptions,
+    /// Loads in the background.
+    pub jobs: JobsOptions,
+    /// Clients that follow events at a time.
+    pub event_streams: usize,
     /// How long a request may wait for its data.
     pub request_timeout: Duration,
     /// How long open requests may take after SIGTERM.
@@ -165,7 +170,13 @@ impl Config {
             refresh_workers: above_zero(layers, "refresh_workers")? as usize,
             policy,
             datasets: layers.datasets.clone(),
-            concurrent_scans: above_zero(layers, "concurrent_scans")? as usize,
+            fetch: fetch(layers)?,
+            jobs: JobsOptions {
+                max_running: above_zero(layers, "loads_running")? as usize,
+                max_kept: layers.parse("loads_kept", "a number of loads")?,
+                keep_for: layers.duration("loads_keep_for")?,
+            },
+            event_streams: layers.parse("event_streams", "a number of clients")?,
             request_timeout: layers.duration("request_timeout")?,
             shutdown_timeout: layers.duration("shutdown_timeout")?,
             home,
@@ -200,6 +211,30 @@ fn policy(layers: &Layers, tables_max_bytes: u64) -> Result<Policy, ConfigError>
             "" => None,
             _ => Some(layers.duration_or_zero("client_max_age")?),
         },
+        refresh_every: match layers.text("refresh_every") {
+            "" => None,
+            _ => Some(layers.duration("refresh_every")?),
+        },
+        warm: layers.parse("warm", "true or false")?,
+    })
+}
+
+fn fetch(layers: &Layers) -> Result<FetchOptions, ConfigError> {
+    let (breaker, open_for) = (BreakerOptions::default(), layers.duration("breaker_open")?);
+    Ok(FetchOptions {
+        gate: GateOptions {
+            concurrent: above_zero(layers, "concurrent_scans")? as usize,
+            per_source: above_zero(layers, "scans_per_source")? as usize,
+            max_queued: layers.parse("scan_queue", "a number of scans")?,
+        },
+        attempt_timeout: layers.duration("attempt_timeout")?,
+        retries: layers.parse("retries", "a number")?,
+        breaker: BreakerOptions {
+            failures: layers.parse("breaker_failures", "a number of failures")?,
+            open_for,
+            open_at_most: breaker.open_at_most.max(open_for),
+        },
+        ..FetchOptions::default()
     })
 }
 

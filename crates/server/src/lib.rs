@@ -5,6 +5,7 @@
 //! guard, memo, routes, handlers.
 #![forbid(unsafe_code)]
 
+pub mod background;
 pub mod cli;
 pub mod config;
 pub mod disk;
@@ -38,7 +39,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// # Errors
 /// The listener cannot be used.
 pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let config = state.config.clone();
+    let (config, streaming) = (state.config.clone(), Arc::clone(&state));
     let server = HttpServer::new(move || create_app(Arc::clone(&state)))
         .workers(config.workers)
         .max_connections(config.max_connections)
@@ -52,6 +53,8 @@ pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Fut
     let stop = async {
         shutdown.await;
         tracing::info!("stopping: open requests are finished first");
+        streaming.streams.close();
+        streaming.jobs.cancel_all();
         handle.stop(true).await;
     };
     let (served, ()) = futures_util::future::join(server, stop).await;

@@ -5,6 +5,7 @@
 //! causes go to the log under the request id and never into the document.
 
 mod cache;
+mod loads;
 
 use std::fmt;
 
@@ -319,6 +320,17 @@ impl From<Error> for Problem {
             Error::BrokenDataset { dataset, source } | Error::Source { dataset, source } => {
                 source_problem(dataset, source)
             }
+            Error::QueueFull { retry_after, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "scan_queue_full", error.to_string())
+                    .hint("try again; raise concurrent_scans or scans_per_source if the sources can bear it")
+                    .retry_after(retry_after.as_secs().max(1))
+            }
+            Error::BreakerOpen { source_name, retry_after, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "breaker_open", error.to_string())
+                    .value(&**source_name)
+                    .hint(format!("it is tried again by itself; POST /api/v1/plugins/{source_name}/reset has it tried now"))
+                    .retry_after(retry_after.as_secs() + 1)
+            }
             Error::SchemaChanged { .. } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "schema_changed", error.to_string())
                     .hint("read the dataset's schema again, then repeat the request")
@@ -375,6 +387,32 @@ fn eval_problem(error: &Error, eval: &EvalError) -> Problem {
 
 fn too_large(detail: String, bound: u64) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "result_too_large", detail).value(bound.to_string())
+}
+
+/// A problem as a part of another document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ProblemPart {
+    /// The status that the problem has by itself.
+    pub status: u16,
+    /// What is wrong, for programs; stable.
+    #[schema(example = "source_unavailable")]
+    pub code: String,
+    /// What is wrong, for people.
+    pub detail: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl From<&Problem> for ProblemPart {
+    fn from(problem: &Problem) -> Self {
+        let parts = &*problem.0;
+        Self {
+            status: parts.status.as_u16(),
+            code: parts.code.to_owned(),
+            detail: parts.detail.clone(),
+            hint: parts.hint.clone(),
+        }
+    }
 }
 
 /// What of a client's text is repeated to it.

@@ -15,6 +15,7 @@ pub(crate) fn publish(state: &AppState, which: Ask, patience: Duration) {
         // What was read first is also served first, so that an older list never follows a newer one.
         let _in_order = state.publishing.lock();
         let handles: Vec<SourceHandle> = state.plugins.sources().iter().map(handle).collect();
+        state.fetcher.retain(|name| handles.iter().any(|handle| &*handle.name == name));
         state.pipeline.publish(&handles, which)
     };
     asking.wait(patience);

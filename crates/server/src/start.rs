@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use cache_core::Cache;
+use loader::{Fetcher, LoadOptions, Schedule};
 use pipeline::eval::QueryMemory;
 use pipeline::query::{Limits, Rules};
-use pipeline::{Ask, DataPipeline, DirectFetch, PipelineOptions};
+use pipeline::{Ask, DataPipeline, PipelineOptions};
 use plugin_host::{Exposure, HostOptions, PluginHost};
 
+use crate::background::Background;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::home::Home;
@@ -20,15 +22,13 @@ use crate::http::body_layout::BodyLayout;
 use crate::http::hosts::Hosts;
 use crate::http::question::RESERVED;
 use crate::sources;
-use crate::state::AppState;
+use crate::state::{AppState, Parts};
 
 /// How long a source may take to say what it offers: a first look at large text files reads them whole.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// How long the start waits for what the sources offer; what comes later is served as it comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// Scans of one source at a time.
-const SCANS_PER_SOURCE: usize = 4;
 
 /// The parts of a server whose plugins are not loaded yet.
 ///
@@ -44,6 +44,7 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
     config.data = std::path::absolute(&config.data).context("find the data folder")?;
     let disk = Disk::open(&config)?;
     let stamps = Arc::new(disk.stamps());
+    let fetcher = Fetcher::new(config.fetch);
     let pipeline = DataPipeline::new(PipelineOptions {
         policy: config.policy,
         datasets: config.datasets.clone(),
@@ -62,7 +63,9 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         query_memory: QueryMemory::new(config.query_max_bytes, config.queries_max_bytes),
         query_timeout: config.query_timeout,
         slow_query: config.slow_query,
-        fetch: Arc::new(DirectFetch::new(config.concurrent_scans, SCANS_PER_SOURCE)),
+        fetch: Arc::new(fetcher.clone()),
+        observer: None,
+        table_observer: None,
     })
     .context("size the cache of tables")?;
     let mut bodies = Cache::builder("bodies")
@@ -86,7 +89,8 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
     };
     let plugins = PluginHost::new(options).context("start the plugin host")?;
     let hosts = Hosts::new(address, &config.allowed_hosts);
-    Ok(Arc::new(AppState::new(config, hosts, pipeline, bodies, disk, Arc::new(plugins))))
+    let (plugins, background) = (Arc::new(plugins), Background::start().context("start threads")?);
+    Ok(Arc::new(AppState::new(Parts { config, hosts, pipeline, bodies, disk, plugins, fetcher, background })))
 }
 
 fn check_policy(table: &toml::Table) -> Result<(), String> {
@@ -98,8 +102,10 @@ fn check_policy(table: &toml::Table) -> Result<(), String> {
 pub fn load_plugins(state: &Arc<AppState>) {
     let weak = Arc::downgrade(state);
     // Before the first look, so that nothing that changes meanwhile is missed.
-    state.plugins.subscribe(Box::new(move |_| {
+    state.plugins.subscribe(Box::new(move |change| {
         if let Some(state) = weak.upgrade() {
+            // What was held against the library before is not held against the new one.
+            change.replaced.iter().for_each(|name| state.fetcher.reset_breaker(name));
             sources::publish(&state, Ask::New, Duration::ZERO);
         }
     }));
@@ -109,6 +115,21 @@ pub fn load_plugins(state: &Arc<AppState>) {
     sources::publish(state, Ask::New, PATIENCE);
     warn_of_unknown_datasets(state);
     state.set_ready();
+    start_schedule(state);
+}
+
+/// Loads what is to be warm, and from now on what is due.
+fn start_schedule(state: &AppState) {
+    let schedule = Schedule::new(state.pipeline.clone(), state.config.refresh_workers);
+    let warm = schedule.warm_requests();
+    if !warm.is_empty() {
+        tracing::info!("{} datasets are loaded for the start", warm.len());
+        let options = LoadOptions { max_workers: state.config.refresh_workers, ..LoadOptions::default() };
+        if let Err(error) = state.jobs.start(warm, options) {
+            tracing::warn!(error = %error, "failed to load datasets for the start: {error}");
+        }
+    }
+    state.background.handle().spawn(schedule.run());
 }
 
 /// Settings of a dataset that nobody offers are most likely a slip of the pen; or its source is late.

@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cache_core::Cache;
+use loader::{Fetcher, Jobs};
 use parking_lot::Mutex;
 use pipeline::{CallOptions, DataPipeline};
 use plugin_host::PluginHost;
 
+use crate::background::Background;
 use crate::config::Config;
 use crate::disk::Disk;
 use crate::http::body::Body;
+use crate::http::events::Streams;
 use crate::http::hosts::Hosts;
 use crate::http::memo::Memo;
 use crate::http::walks::Walks;
@@ -33,6 +36,14 @@ pub struct AppState {
     pub memo: Memo,
     /// The plugins.
     pub plugins: Arc<PluginHost>,
+    /// How their sources are called.
+    pub fetcher: Fetcher,
+    /// Loads in the background.
+    pub jobs: Jobs,
+    /// Where these run.
+    pub background: Background,
+    /// Who follows events.
+    pub streams: Streams,
     /// The OpenAPI document of the catalog of now.
     pub openapi: LiveDocument,
     /// The names that the server answers to.
@@ -48,17 +59,35 @@ pub struct AppState {
     ready: AtomicBool,
 }
 
+/// What a state is made of.
+pub struct Parts {
+    /// The settings in force.
+    pub config: Config,
+    /// The names that the server answers to.
+    pub hosts: Hosts,
+    /// Answers queries.
+    pub pipeline: DataPipeline,
+    /// Encoded, compressed results.
+    pub bodies: Cache<Arc<Body>>,
+    /// The disk tier of both caches.
+    pub disk: Disk,
+    /// The plugins.
+    pub plugins: Arc<PluginHost>,
+    /// How their sources are called.
+    pub fetcher: Fetcher,
+    /// Where loads run.
+    pub background: Background,
+}
+
 impl AppState {
     /// State of a server that is not ready yet.
-    pub fn new(
-        config: Config,
-        hosts: Hosts,
-        pipeline: DataPipeline,
-        bodies: Cache<Arc<Body>>,
-        disk: Disk,
-        plugins: Arc<PluginHost>,
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { config, hosts, pipeline, bodies, disk, plugins, fetcher, background } = parts;
         Self {
+            jobs: Jobs::new(pipeline.clone(), config.jobs, background.handle()),
+            streams: Streams::new(config.event_streams),
+            fetcher,
+            background,
             config,
             pipeline,
             bodies,

@@ -122,3 +122,10 @@ fn facets_of_a_source_that_is_asked_each_time_are_the_same() {
     let server = Server::options().plugin("files").file("files.toml", sidecar).data(folder.path()).start();
     check(&server, "t", &["k", "id"], "id=lt.6");
 }
+
+#[test]
+fn a_bound_on_rows_is_none_on_values() {
+    let server = Server::options().plugin("files").arg("--max-rows=2").start();
+    let document = server.get("/api/v1/datasets/sector_analysis/facets?columns=sector").expect(200).json();
+    assert_eq!(document["facets"][0]["values"].as_array().map(Vec::len), Some(8), "{document}");
+}

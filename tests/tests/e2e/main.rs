@@ -24,6 +24,7 @@ mod flights;
 mod formats;
 mod guard;
 mod kill_nine;
+mod loads;
 mod misbehaviour;
 mod more_formats;
 mod names;

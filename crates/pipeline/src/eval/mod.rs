@@ -39,7 +39,7 @@ use arrow::error::ArrowError;
 pub use mask::filter_mask;
 pub use nan::with_one_nan;
 pub use pushdown::{Pushdown, pushdown};
-pub use run::{QueryMemory, Run};
+pub use run::{QueryMemory, Run, StopOnDrop};
 pub use streaming::Streaming;
 pub use weight::batch_bytes;
 pub use zones::Zones;

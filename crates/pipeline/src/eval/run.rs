@@ -76,6 +76,11 @@ impl Run {
         self.inner.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// Has the evaluation stop when the guard is dropped: whoever waited for it is gone.
+    pub fn stop_on_drop(&self) -> StopOnDrop {
+        StopOnDrop(Some(self.clone()))
+    }
+
     /// Whether to go on.
     ///
     /// # Errors
@@ -98,16 +103,18 @@ impl Run {
     pub fn take(&self, bytes: usize) -> Result<(), EvalError> {
         let Some(pool) = &self.inner.pool else { return Ok(()) };
         let bytes = bytes as u64;
-        let mine = self.inner.taken.load(Ordering::Relaxed).saturating_add(bytes);
+        // Added first and compared then: pieces that work side by side cannot pass the bound together.
+        let mine = self.inner.taken.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if mine > pool.query_max_bytes {
+            self.inner.taken.fetch_sub(bytes, Ordering::Relaxed);
             return Err(EvalError::TooLarge { max_bytes: pool.query_max_bytes });
         }
         let all = pool.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         if all > pool.queries_max_bytes {
             pool.used.fetch_sub(bytes, Ordering::Relaxed);
+            self.inner.taken.fetch_sub(bytes, Ordering::Relaxed);
             return Err(EvalError::Busy { max_bytes: pool.queries_max_bytes });
         }
-        self.inner.taken.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
@@ -122,6 +129,26 @@ impl Run {
     /// The bytes that the evaluation holds.
     pub fn taken(&self) -> u64 {
         self.inner.taken.load(Ordering::Relaxed)
+    }
+}
+
+/// Stops an evaluation that nobody waits for any more.
+#[derive(Debug)]
+#[must_use]
+pub struct StopOnDrop(Option<Run>);
+
+impl StopOnDrop {
+    /// Lets the evaluation go on: its outcome was taken.
+    pub fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(run) = &self.0 {
+            run.cancel();
+        }
     }
 }
 

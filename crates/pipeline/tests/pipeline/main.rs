@@ -14,7 +14,7 @@ use pipeline::{
     Answer, AnswerFrom, Ask, CallOptions, DataPipeline, DirectFetch, Error, Mode, Next, PipelineOptions, Policy,
     PolicyOverrides, SourceHandle,
 };
-use plugin_sdk::{Context, DataSource, Dataset, ErrorCode, Fingerprint, Scan, ScanRequest, SourceError};
+use plugin_sdk::{Applied, Context, DataSource, Dataset, ErrorCode, Fingerprint, Scan, ScanRequest, SourceError};
 
 mod changes;
 mod staleness;
@@ -39,6 +39,8 @@ struct Source {
     speaks: Condvar,
     /// Why there is no schema.
     broken: Mutex<Option<SourceError>>,
+    /// What it says that it does with each filter.
+    applies: Mutex<Applied>,
 }
 
 impl Source {
@@ -55,6 +57,7 @@ impl Source {
             speechless: Mutex::default(),
             speaks: Condvar::new(),
             broken: Mutex::default(),
+            applies: Mutex::default(),
         })
     }
 
@@ -110,7 +113,8 @@ impl DataSource for Handle {
         let years: ArrayRef = arrow::compute::cast(&years, schema.field(0).data_type())?;
         let regions = Arc::new(StringArray::from_iter_values(rows.iter().map(|(_, region)| *region)));
         let batch = RecordBatch::try_new(Arc::clone(&schema), vec![years, regions])?;
-        Scan::whole(schema, [Ok(batch)]).project(request)
+        let applied = vec![*self.0.applies.lock(); request.filters.len()];
+        Ok(Scan { applied, ..Scan::whole(schema, [Ok(batch)]).project(request)? })
     }
 }
 
@@ -131,6 +135,8 @@ fn pipeline(source: &Arc<Source>, policy: PolicyOverrides) -> DataPipeline {
         refresh_workers: 4,
         runtime: None,
         fetch: Arc::new(DirectFetch::new(8, 4)),
+        observer: None,
+        table_observer: None,
     })
     .unwrap();
     pipeline.publish(&[handle(source, "v1", policy)], Ask::New).wait(PATIENCE);
@@ -194,6 +200,27 @@ async fn one_scan_answers_every_query_in_table_mode() {
 }
 
 #[tokio::test]
+async fn a_limit_is_pushed_once_the_source_has_said_that_it_applies_the_filters_exactly() {
+    let source = Source::new(ROWS.to_vec());
+    let pipeline = pipeline(&source, mode(Mode::Query));
+    let limit = |at: usize| source.seen.lock()[at].limit;
+    *source.applies.lock() = Applied::Exact;
+    ask(&pipeline, "year=gte.2018&limit=1").await.unwrap();
+    ask(&pipeline, "year=gte.2019&limit=1").await.unwrap();
+    // One more tells whether there is a next page.
+    assert_eq!((limit(0), limit(1)), (None, Some(2)));
+    *source.applies.lock() = Applied::Inexact;
+    let answer = ask(&pipeline, "year=gte.2020&limit=1").await.unwrap();
+    // It was believed once more, and asked again without when it said otherwise.
+    assert_eq!((limit(2), limit(3), answer.rows), (Some(2), None, 1));
+    ask(&pipeline, "year=gte.2021&limit=1").await.unwrap();
+    assert_eq!((limit(4), source.scans()), (None, 5));
+    // Without a filter there is nothing to be exact about.
+    ask(&pipeline, "limit=1").await.unwrap();
+    assert_eq!(limit(5), Some(2));
+}
+
+#[tokio::test]
 async fn query_mode_pushes_what_it_can_and_keeps_each_result() {
     let source = Source::new(ROWS.to_vec());
     let pipeline = pipeline(&source, mode(Mode::Query));
@@ -204,8 +231,8 @@ async fn query_mode_pushes_what_it_can_and_keeps_each_result() {
     assert_eq!(source.scans(), 1);
     let request = source.seen.lock()[0].clone();
     assert_eq!(request.filters.len(), 1);
-    // One more tells whether there is a next page.
-    assert_eq!(request.limit, Some(3));
+    // The source has not said that it applies the filter.
+    assert_eq!(request.limit, None);
     ask(&pipeline, "year=gte.2021&select=region").await.unwrap();
     assert_eq!(source.scans(), 2);
 }

@@ -1,6 +1,7 @@
 //! Talking to a running server.
 
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -60,6 +61,43 @@ impl Client {
     pub(super) fn json(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let answer = self.send(method, path, "application/json", body)?;
         serde_json::from_slice(&answer).context("read the answer")
+    }
+
+    /// The bytes of a stream of events, after the one of number `last`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(super) fn stream(&self, path: &str, last: u64) -> anyhow::Result<impl io::Read + use<>> {
+        let request = ureq::http::Request::get(format!("{}{path}", self.url));
+        let request = request.header("accept", "text/event-stream").header("last-event-id", last.to_string());
+        Ok(self.call("GET", path, request.body(())?)?.into_body().into_reader())
+    }
+
+    /// Writes the body of a successful GET.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), or it cannot be written.
+    pub(super) fn download(&self, path: &str, to: &mut impl io::Write) -> anyhow::Result<()> {
+        let request = ureq::http::Request::get(format!("{}{path}", self.url)).header("accept", "*/*");
+        let mut body = self.call("GET", path, request.body(())?)?.into_body().into_reader();
+        io::copy(&mut body, to).context("write the answer")?;
+        Ok(())
+    }
+
+    fn call(
+        &self,
+        method: &str,
+        path: &str,
+        request: ureq::http::Request<()>,
+    ) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
+        let called = self.agent.run(request);
+        let mut response = called.with_context(|| format!("reach the server at {}{}", self.url, self.advice))?;
+        if !response.status().is_success() {
+            let body = response.body_mut().read_to_vec().unwrap_or_default();
+            let method = method.to_ascii_lowercase();
+            bail!("{method} {path}: {}", problem(response.status().as_u16(), &body));
+        }
+        Ok(response)
     }
 
     fn send(&self, method: &str, path: &str, accept: &str, body: Option<&Value>) -> anyhow::Result<Vec<u8>> {

@@ -89,10 +89,12 @@ pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
             ("stale_if_error", policy.stale_if_error),
             ("check_interval", policy.check_interval),
             ("client_max_age", policy.client_max_age),
+            ("refresh_every", policy.refresh_every),
         ];
         let windows = windows.map(|(name, time)| Some(format!("{name}={} ", humantime::format_duration(time?))));
+        let warm = policy.warm.map(|warm| format!("warm={warm} "));
         let tags = policy.tags.as_ref().map(|tags| format!("tags={}", tags.join(",")));
-        let parts = [ttl, timeout, bytes, mode, persist].into_iter().chain(windows).chain([tags]);
+        let parts = [ttl, timeout, bytes, mode, persist].into_iter().chain(windows).chain([warm, tags]);
         let parts: String = parts.flatten().collect();
         writeln!(out, "{:<47} file         {}", format!("datasets.{dataset}"), parts.trim_end())?;
     }

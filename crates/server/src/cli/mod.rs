@@ -4,6 +4,7 @@ mod cache;
 mod client;
 mod columns;
 mod inspect;
+mod load;
 mod query;
 mod serve;
 
@@ -23,6 +24,7 @@ Examples:
   larder serve --listen 127.0.0.1:9000 --plugins ./plugins
   larder query sector_analysis 'adoption_rate=gte.70&order=avg_roi.desc&limit=3'
   larder query sector_analysis 'select=sector,avg_roi' --format csv
+  larder load sales prices --out today           many datasets at once, into Parquet files
   larder cache stats                             what is kept, in memory and on disk
   larder plugins                                 what was found in the plugin folder
   larder config                                  the settings in force and where each came from
@@ -34,7 +36,7 @@ const SERVE_HELP: &str = "\
 Settings are taken from larder.toml (or --config FILE), then from the environment (LARDER_<NAME>,
 such as LARDER_MAX_ROWS), then from these flags; the later wins. `larder config` shows the outcome.
 In the file, [datasets.NAME] sets ttl, load_timeout, max_bytes, mode, persist, stale_while_revalidate,
-stale_if_error, check_interval, client_max_age and tags of one dataset:
+stale_if_error, check_interval, client_max_age, refresh_every, warm and tags of one dataset:
 
   [datasets.sector_analysis]
   ttl = \"15m\"
@@ -54,6 +56,7 @@ pub fn main() -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("serve", args)) => serve::serve(args),
         Some(("query", args)) => query::query(args),
+        Some(("load", args)) => load::load(args),
         Some(("cache", args)) => cache::cache(args),
         Some(("plugins", args)) => inspect::plugins(args),
         Some(("openapi", args)) => inspect::openapi(args),
@@ -95,6 +98,7 @@ fn command() -> Command {
                         .help("Form of the answer [default: table on a terminal, else json]"),
                 ),
         )
+        .subcommand(with_server(load::command()))
         .subcommand(cache::command())
         .subcommand(with_server(Command::new("plugins").about("Show the plugins and what was tried to load each")))
         .subcommand(

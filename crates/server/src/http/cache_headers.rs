@@ -160,6 +160,8 @@ mod tests {
         stale_if_error: Duration::ZERO,
         check_interval: Duration::ZERO,
         client_max_age: None,
+        refresh_every: None,
+        warm: false,
     };
 
     #[track_caller]

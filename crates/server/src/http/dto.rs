@@ -3,6 +3,7 @@
 mod entry;
 mod figures;
 mod invalidation;
+mod load;
 mod query;
 mod report;
 
@@ -14,6 +15,9 @@ use utoipa::ToSchema;
 pub use entry::{EntryDto, EntryList};
 pub use figures::{CacheFigures, CacheStats, DatasetUse, DiskFigures, MemoryFigures, WindowDto};
 pub use invalidation::{InvalidateBody, InvalidatedDto};
+pub use load::{
+    LoadBody, LoadDto, LoadLinks, LoadList, LoadRequestBody, LoadRequestDto, LoadSummary, OutcomeDto, ProgressDto,
+};
 pub use query::{ExplainDto, ExplainRows, ExplainTimes, FacetDto, FacetValue, FacetsDto, PushedDto};
 pub use report::{CompactDto, VerifyDto};
 
@@ -173,6 +177,10 @@ pub struct PolicyDto {
     pub check_interval_seconds: f64,
     /// How long clients may keep an answer.
     pub client_max_age_seconds: f64,
+    /// Seconds after which it is loaded again, asked for or not; null for not at all.
+    pub refresh_every_seconds: Option<f64>,
+    /// Whether it is loaded when the server starts.
+    pub warm: bool,
 }
 
 impl From<&pipeline::Policy> for PolicyDto {
@@ -187,6 +195,8 @@ impl From<&pipeline::Policy> for PolicyDto {
             stale_if_error_seconds: policy.stale_if_error.as_secs_f64(),
             check_interval_seconds: policy.check_interval.as_secs_f64(),
             client_max_age_seconds: policy.client_max_age.unwrap_or(policy.ttl).as_secs_f64(),
+            refresh_every_seconds: policy.refresh_every.map(|every| every.as_secs_f64()),
+            warm: policy.warm,
         }
     }
 }
@@ -256,6 +266,32 @@ pub struct PluginDto {
     pub crashes: u64,
     /// The last failure.
     pub last_error: Option<String>,
+    /// Whether its source is called, or left alone for a while; null before the first call.
+    pub breaker: Option<BreakerDto>,
+}
+
+/// How the circuit breaker of a source stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BreakerDto {
+    /// `closed` (it is called), `open` (it is left alone) or `half_open` (one call may try).
+    pub state: &'static str,
+    /// Calls in a row that failed.
+    pub failures: u32,
+    /// How often it has opened.
+    pub openings: u64,
+    /// Seconds until it is tried again, while it is open.
+    pub retry_after_seconds: Option<f64>,
+}
+
+impl From<loader::BreakerSeen> for BreakerDto {
+    fn from(seen: loader::BreakerSeen) -> Self {
+        Self {
+            state: seen.state.name(),
+            failures: seen.failures,
+            openings: seen.openings,
+            retry_after_seconds: seen.retry_after.map(|time| time.as_secs_f64()),
+        }
+    }
 }
 
 /// One step on the way to a serving plugin.
@@ -286,6 +322,7 @@ impl From<plugin_host::PluginStatus> for PluginDto {
             starts: status.starts,
             crashes: status.crashes,
             last_error: status.last_error,
+            breaker: None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) async fn answer(state: &AppState, wanted: &Wanted, call: &CallOptions
     let max_bytes = usize::try_from(state.bodies.config().max_entry_bytes).unwrap_or(usize::MAX);
     let encoded = compute(answer.bytes, move || format.encode(&schema, &batches, max_bytes)).await?;
     let encode = at_encode.elapsed();
-    let plan = Plan::of(dataset, &rows.query);
+    let plan = Plan::of(dataset, &limited);
     let table = state.pipeline.table_info(dataset).filter(|_| prepared.from().is_some());
     let stats = answer.stats;
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
@@ -80,7 +80,7 @@ pub(super) async fn answer(state: &AppState, wanted: &Wanted, call: &CallOptions
 }
 
 /// Where the rows come from, in one word.
-fn from_name(from: AnswerFrom) -> &'static str {
+pub(super) fn from_name(from: AnswerFrom) -> &'static str {
     match from {
         AnswerFrom::Cache => "memory",
         AnswerFrom::Disk => "disk",

@@ -92,12 +92,15 @@ impl Maker {
         let rows = Rows { answer: Arc::new(answer), around: (before.into(), after.into()) };
         if bytes <= self.max_bytes {
             let (rows, page, max_bytes) = (rows.clone(), page.clone(), self.max_bytes);
+            let stop = rows.answer.run.stop_on_drop();
             let body = compute(bytes, move || -> Result<_, Error> {
                 let from = rows.answer.from;
                 let encoded = encoded(&rows, format, max_bytes)?;
                 Ok(encoded.map(|bytes| Body::new(bytes, format, coding, page, from)))
             });
-            if let Some(body) = body.await?? {
+            let body = body.await?;
+            stop.disarm();
+            if let Some(body) = body? {
                 return Ok(body);
             }
         }

@@ -71,7 +71,8 @@ impl Page {
                 Some(Next::Cursor(cursor)) => value(cursor.to_string()),
                 Some(Next::Offset(_)) | None => None,
             },
-            counted: counting.map(|counting| {
+            // A preference that could not be followed was not applied.
+            counted: counting.filter(|_| total.is_some()).map(|counting| {
                 HeaderValue::from_static(match counting {
                     Counting::Exact => "count=exact",
                     Counting::Estimated => "count=estimated",

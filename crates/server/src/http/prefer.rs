@@ -1,4 +1,6 @@
-//! What a client prefers: RFC 7240's `Prefer`, of which `count=` is understood.
+//! What a client prefers: RFC 7240's `Prefer`, of which `count=` and `wait=` are understood.
+
+use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use pipeline::Counting;
@@ -16,6 +18,16 @@ pub(super) fn counting(headers: &HeaderMap) -> Option<Counting> {
             return None;
         }
         by_name(value.trim().trim_matches('"'))
+    })
+}
+
+/// How long the client wants to wait for what takes its time.
+pub(super) fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(PREFER).filter_map(|value| HeaderValue::to_str(value).ok());
+    values.flat_map(|value| value.split(',')).find_map(|preference| {
+        let (name, value) = preference.split(';').next()?.split_once('=')?;
+        let seconds = value.trim().trim_matches('"').parse().ok()?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| Duration::from_secs(seconds))
     })
 }
 
@@ -51,5 +63,15 @@ mod tests {
         check(&["count=estimated,count=exact"], Some(Counting::Estimated));
         check(&["count=all"], None);
         check(&["counted=exact"], None);
+    }
+
+    #[test]
+    fn a_wait_is_so_many_seconds() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(wait(&headers), None);
+        headers.append(PREFER, HeaderValue::from_static("respond-async, Wait=10"));
+        assert_eq!(wait(&headers), Some(Duration::from_secs(10)));
+        headers.insert(PREFER, HeaderValue::from_static("wait=soon"));
+        assert_eq!(wait(&headers), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What a client asked for: read from the URL or a JSON body, bound to the dataset, its representation negotiated.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
@@ -136,10 +137,10 @@ pub(super) fn of_facets(
     let pairs = params::decode(raw).map_err(Error::from)?;
     let facets = Facets::bind(pairs, &dataset.schema, rules).map_err(Error::from)?;
     let accept = text(headers, &header::ACCEPT);
-    if !negotiate::accepts(accept, Format::Json) {
-        return Err(Problem::not_acceptable(accept, &[Format::Json]));
+    if !negotiate::accepts(accept.as_deref(), Format::Json) {
+        return Err(Problem::not_acceptable(accept.as_deref(), &[Format::Json]));
     }
-    let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING));
+    let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING).as_deref());
     let generation = catalog.generation;
     Ok(Wanted { dataset, generation, question: Question::Facets(facets), format: Format::Json, coding })
 }
@@ -152,7 +153,7 @@ fn asking(
     headers: &HeaderMap,
 ) -> Result<Asking, Problem> {
     let format = options.format(headers)?;
-    let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING));
+    let coding = negotiate::coding(text(headers, &header::ACCEPT_ENCODING).as_deref());
     let question = Question::Rows(rows);
     let wanted = Wanted { dataset, generation: catalog.generation, question, format, coding };
     Ok(Asking { wanted, explain: options.explain })
@@ -208,6 +209,7 @@ impl Options {
             None if self.explain => Format::Json,
             None => {
                 let accept = text(headers, &header::ACCEPT);
+                let accept = accept.as_deref();
                 negotiate::format(accept).ok_or_else(|| Problem::not_acceptable(accept, &Format::ALL))?
             }
         };
@@ -240,6 +242,9 @@ fn one<'a>(pairs: &'a [(String, String)], name: &'static str) -> Result<Option<&
     }
 }
 
-pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+/// What a header that lists things says; one that comes in several lines is one list (RFC 9110, 5.3).
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+    let mut lines = headers.get_all(name).filter_map(|value| value.to_str().ok());
+    let first = lines.next()?;
+    Some(lines.fold(Cow::Borrowed(first), |list, line| Cow::Owned(format!("{list}, {line}"))))
 }

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::{App, Error, HttpRequest, Resource, Route, guard, web};
 
 use super::guard::Guard;
-use super::handlers::{cache, datasets, docs, health, plugins};
+use super::handlers::{cache, datasets, docs, health, loads, plugins};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -40,6 +40,20 @@ pub fn create_app(
         .service(write("/api/v1/datasets/{name}/touch", web::post().to(datasets::touch)))
         .service(read("/api/v1/plugins", web::route().to(plugins::list)))
         .service(write("/api/v1/plugins/reload", web::post().to(plugins::reload)))
+        .service(write("/api/v1/plugins/{name}/reset", web::post().to(plugins::reset)))
+        .service(
+            web::resource("/api/v1/loads")
+                .route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(loads::list))
+                .route(web::post().to(loads::start))
+                .default_service(refuse("GET, HEAD, POST")),
+        )
+        .service(
+            read("/api/v1/loads/{id}", web::route().to(loads::show))
+                .route(web::delete().to(loads::cancel))
+                .default_service(refuse("GET, HEAD, DELETE")),
+        )
+        .service(read("/api/v1/loads/{id}/events", web::route().to(loads::follow)))
+        .service(read("/api/v1/loads/{id}/results/{name}", web::route().to(loads::result)))
         .service(drop("/api/v1/cache", web::delete().to(cache::clear)))
         .service(read("/api/v1/cache/stats", web::route().to(cache::stats)))
         .service(read("/api/v1/cache/entries", web::route().to(cache::list)))

@@ -42,7 +42,7 @@ pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
     let hit = state.bodies.get(&remembered.key.at_version(remembered.dataset.version()))?;
     let status = cache_headers::hit(hit.freshness_ms(), Detail::Memory);
     let cache_control = remembered.for_clients.value(hit.age(), hit.freshness_ms());
-    Some(respond(state, &hit, status, cache_control, head.headers.get(header::IF_NONE_MATCH)))
+    Some(respond(state, &hit, status, cache_control, Some(&head.headers)))
 }
 
 /// Path and query of a request, as sent.
@@ -71,7 +71,7 @@ pub async fn answer(
         if explain {
             return explain::answer(state, &wanted, call).await;
         }
-        rows(state, wanted, Some(target), headers, call).await
+        rows(state, wanted, Some(target), Some(headers), call).await
     })
     .await
 }
@@ -90,9 +90,21 @@ pub async fn answer_json(
         if explain {
             return explain::answer(state, &wanted, call).await;
         }
-        rows(state, wanted, None, headers, call).await
+        rows(state, wanted, None, None, call).await
     })
     .await
+}
+
+/// The answer to a request that reads what a query as JSON asks for, which was sent before.
+pub async fn answer_kept(
+    state: &AppState,
+    name: &str,
+    body: &Map<String, Value>,
+    headers: &HeaderMap,
+    call: &CallOptions,
+) -> Result<HttpResponse, Problem> {
+    let read = || question::of_json(&state.pipeline.catalog(), name, body, state.pipeline.rules(), headers);
+    twice(async || rows(state, read()?.wanted, None, Some(headers), call).await).await
 }
 
 /// The answer to a request for facets.
@@ -105,7 +117,7 @@ pub async fn answer_facets(
     call: &CallOptions,
 ) -> Result<HttpResponse, Problem> {
     let read = || question::of_facets(&state.pipeline.catalog(), name, params, state.pipeline.rules(), headers);
-    twice(async || rows(state, read()?, Some(target), headers, call).await).await
+    twice(async || rows(state, read()?, Some(target), Some(headers), call).await).await
 }
 
 /// Asks again if the schema has changed meanwhile: the catalog has the new one already, and the question is bound to it
@@ -117,37 +129,39 @@ async fn twice(once: impl AsyncFn() -> Result<HttpResponse, Problem>) -> Result<
     }
 }
 
-/// The answer to a question; a `target` may be answered from the memo next time.
+/// The answer to a question. A `target` may be answered from the memo next time; `readers` are the headers of a request
+/// that reads, as only what is read by GET and HEAD can be known to a client already.
 async fn rows(
     state: &AppState,
     wanted: Wanted,
     target: Option<&str>,
-    headers: &HeaderMap,
+    readers: Option<&HeaderMap>,
     call: &CallOptions,
 ) -> Result<HttpResponse, Problem> {
     let wanted = Arc::new(wanted);
     let key = wanted.key();
     let found = load(state, &wanted, &key, call).await?;
-    if let Some(asked) = target.and_then(|target| asked(target, headers)).filter(|_| found.lasting) {
+    let asked = target.zip(readers).and_then(|(target, headers)| asked(target, headers));
+    if let Some(asked) = asked.filter(|_| found.lasting) {
         let (generation, dataset) = (wanted.generation, Arc::clone(&wanted.dataset));
         let for_clients = found.for_clients.clone();
         state.memo.insert(&asked, Remembered { generation, dataset, key, for_clients });
     }
-    // Only what is read by GET and HEAD can be known to a client already.
-    let known = if target.is_some() { headers.get(header::IF_NONE_MATCH) } else { None };
-    Ok(respond(state, &found.hit, found.status, found.control, known))
+    Ok(respond(state, &found.hit, found.status, found.control, readers))
 }
 
-/// What of a request decides its body; `None` if it says more than is remembered.
+/// What of a request decides its body; `None` if a header comes in several lines, which is not remembered.
 fn asked<'a>(target: &'a str, headers: &'a HeaderMap) -> Option<Asked<'a>> {
-    let bytes = |name: &HeaderName| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
-    let mut preferences = headers.get_all(PREFER);
-    let prefer = preferences.next().map_or(&b""[..], HeaderValue::as_bytes);
-    preferences.next().is_none().then(|| Asked {
+    let line = |name: &HeaderName| {
+        let mut lines = headers.get_all(name);
+        let line = lines.next().map_or(&b""[..], HeaderValue::as_bytes);
+        lines.next().is_none().then_some(line)
+    };
+    Some(Asked {
         target,
-        accept: bytes(&header::ACCEPT),
-        accept_encoding: bytes(&header::ACCEPT_ENCODING),
-        prefer,
+        accept: line(&header::ACCEPT)?,
+        accept_encoding: line(&header::ACCEPT_ENCODING)?,
+        prefer: line(&PREFER)?,
     })
 }
 
@@ -161,16 +175,16 @@ pub fn headers_alone(answer: HttpResponse) -> HttpResponse {
     }
 }
 
-/// The body, or 304 when the client has it.
+/// The body, or 304 when the client has it, as `conditions` say.
 fn respond(
     state: &AppState,
     hit: &Hit<Arc<Body>>,
     cache_status: HeaderValue,
     cache_control: HeaderValue,
-    known: Option<&HeaderValue>,
+    conditions: Option<&HeaderMap>,
 ) -> HttpResponse {
     let body = hit.value();
-    let known = known.is_some_and(|tags| body.matches(tags));
+    let known = conditions.is_some_and(|headers| headers.get_all(header::IF_NONE_MATCH).any(|tags| body.matches(tags)));
     let mut response = match &body.content {
         _ if known => HttpResponse::with_body(StatusCode::NOT_MODIFIED, Bytes::new()).map_into_boxed_body(),
         Content::Ready(bytes) => HttpResponse::with_body(body.page.status(), bytes.clone()).map_into_boxed_body(),

@@ -62,7 +62,7 @@ struct Parts(Map<String, Value>);
 
 impl Parts {
     fn rows(dataset: Option<&Dataset>, row: &Value) -> Self {
-        Self::new(parameters::of_rows(dataset), None, responses::of_rows(row))
+        Self::new(parameters::of_rows(dataset), None, responses::of_rows(dataset, row))
     }
 
     fn facets(dataset: Option<&Dataset>) -> Self {

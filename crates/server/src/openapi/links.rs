@@ -1,5 +1,6 @@
 //! Where an answer leads: from the list of datasets to a dataset, from a dataset to its rows.
 
+use pipeline::Dataset;
 use serde_json::{Map, Value, json};
 
 /// An answer that leads somewhere.
@@ -51,6 +52,20 @@ const fn link(
     parameters: &'static [(&'static str, &'static str)],
 ) -> Link {
     Link { name, operation, parameters }
+}
+
+/// From a page of rows to the one behind it.
+pub(super) fn next_page(dataset: Option<&Dataset>) -> Value {
+    let mut parameters = json!({ "cursor": "$response.header.Next-Cursor" });
+    let operation = match dataset {
+        Some(dataset) => format!("rows_{}", dataset.name),
+        None => {
+            parameters["name"] = json!("$request.path.name");
+            "read_rows".to_owned()
+        }
+    };
+    let description = "The next page of the same question: with the same parameters, and this cursor.";
+    json!({ "operationId": operation, "parameters": parameters, "description": description })
 }
 
 /// Adds the links to the operations that the document has.

@@ -98,7 +98,7 @@ pub(super) fn of_facets(dataset: Option<&Dataset>) -> Vec<Value> {
 /// The parameters of a query as JSON.
 pub(super) fn of_query(dataset: Option<&Dataset>) -> Vec<Value> {
     let mut parameters = if dataset.is_none() { vec![path_name()] } else { Vec::new() };
-    parameters.extend(["Prefer", "If-None-Match"].map(shared));
+    parameters.push(shared("Prefer"));
     parameters
 }
 

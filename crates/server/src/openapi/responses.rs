@@ -1,9 +1,10 @@
 //! What questions are answered with: the rows in every format, the headers beside them, and the errors.
 
+use pipeline::Dataset;
 use pipeline::format::Format;
 use serde_json::{Map, Value, json};
 
-use super::problems;
+use super::{links, problems};
 
 /// The errors of every question about rows.
 const ERRORS: [u16; 7] = [400, 404, 406, 413, 502, 503, 504];
@@ -41,9 +42,13 @@ pub(super) fn components() -> Map<String, Value> {
 }
 
 /// The responses to a request for rows of this schema.
-pub(super) fn of_rows(row: &Value) -> Map<String, Value> {
+pub(super) fn of_rows(dataset: Option<&Dataset>, row: &Value) -> Map<String, Value> {
     let json = either_array_of(row, &[json!({ "$ref": "#/components/schemas/ExplainDto" })]);
-    with_rows(row, &json, &[])
+    let mut responses = with_rows(row, &json, &[]);
+    if let Some(part) = responses.get_mut("206").and_then(Value::as_object_mut) {
+        part.insert("links".into(), json!({ "next": links::next_page(dataset) }));
+    }
+    responses
 }
 
 /// The responses to a query as JSON.
@@ -60,6 +65,8 @@ pub(super) fn of_query(row: &Value) -> Map<String, Value> {
     });
     let json = either_array_of(row, &[told, json!({ "$ref": "#/components/schemas/ExplainDto" })]);
     let mut responses = with_rows(row, &json, &["Ignored-Filters"]);
+    // Only what is read by GET and HEAD can be known to a client already.
+    responses.remove("304");
     responses.extend(problems::of(&[415]));
     responses
 }

@@ -14,6 +14,7 @@ pub mod cache;
 pub mod datasets;
 pub mod docs;
 pub mod health;
+pub mod loads;
 pub mod plugins;
 
 /// What the plugins offer is looked up only once they were loaded for the first time.

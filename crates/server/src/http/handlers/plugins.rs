@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use actix_web::web::{Data, Json, block};
+use actix_web::web::{Data, Json, Path, block};
 
 use pipeline::Ask;
 use plugin_host::{PluginState, PluginStatus};
 
-use crate::http::dto::PluginList;
+use crate::http::dto::{BreakerDto, PluginDto, PluginList};
 use crate::problem::Problem;
 use crate::start::PATIENCE;
 use crate::state::AppState;
@@ -48,6 +48,34 @@ pub async fn reload(state: Data<AppState>) -> Result<Json<PluginList>, Problem> 
     }
 }
 
+/// Give a source another chance
+///
+/// Its circuit breaker is closed, its crashes are forgotten, and it is called again.
+#[utoipa::path(
+    post,
+    operation_id = "reset_plugin",
+    path = "/api/v1/plugins/{name}/reset",
+    tag = "plugins",
+    params(("name" = String, Path, description = "Name of the instance")),
+    responses(
+        (status = 200, description = "All plugins", body = PluginList),
+        (status = 404, description = "There is no such plugin", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub async fn reset(state: Data<AppState>, name: Path<String>) -> Result<Json<PluginList>, Problem> {
+    super::when_ready(&state)?;
+    if !state.plugins.statuses().iter().any(|status| status.name == *name) {
+        return Err(Problem::unknown_plugin(&name));
+    }
+    state.fetcher.reset_breaker(&name);
+    let resetting = Arc::clone(&state);
+    match block(move || resetting.plugins.reset(&name)).await {
+        Ok(Ok(())) => Ok(Json(shown(&state, state.plugins.statuses()))),
+        Ok(Err(error)) => Err(Problem::internal(error)),
+        Err(error) => Err(Problem::internal(error)),
+    }
+}
+
 /// The plugins as clients see them: one counts as loaded once its datasets are served.
 fn shown(state: &AppState, mut statuses: Vec<PluginStatus>) -> PluginList {
     let catalog = state.pipeline.catalog();
@@ -63,5 +91,9 @@ fn shown(state: &AppState, mut statuses: Vec<PluginStatus>) -> PluginList {
             status.state = PluginState::Starting;
         }
     }
-    PluginList { plugins: statuses.into_iter().map(Into::into).collect() }
+    let with_breaker = |status: PluginStatus| {
+        let breaker = state.fetcher.breaker(&status.name).map(BreakerDto::from);
+        PluginDto { breaker, ..status.into() }
+    };
+    PluginList { plugins: statuses.into_iter().map(with_breaker).collect() }
 }

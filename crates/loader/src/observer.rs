@@ -1,0 +1,48 @@
+//! What the loader tells of its work while it happens.
+
+use std::time::Duration;
+
+use plugin_sdk::ErrorCode;
+
+use crate::breaker::BreakerState;
+
+/// Is told what happens. Every method does nothing unless it is written.
+pub trait Observer: Send + Sync {
+    /// A job got its permit after so long.
+    fn admitted(&self, source: &str, waited: Duration) {
+        let _ = (source, waited);
+    }
+
+    /// A job was refused: too many wait.
+    fn refused(&self, source: &str) {
+        let _ = source;
+    }
+
+    /// An attempt ended.
+    fn attempted(&self, source: &str, took: Duration, end: AttemptEnd) {
+        let _ = (source, took, end);
+    }
+
+    /// A breaker changed.
+    fn breaker(&self, source: &str, state: BreakerState) {
+        let _ = (source, state);
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptEnd {
+    /// All was read.
+    Read,
+    /// It failed, and is made again after so long.
+    Retried(ErrorCode, Duration),
+    /// It failed, and that was the last one.
+    Failed(ErrorCode),
+    /// Whoever read it had enough, or nobody waited any more.
+    Stopped,
+}
+
+/// Tells nobody.
+pub(crate) struct Nobody;
+
+impl Observer for Nobody {}

@@ -1,0 +1,156 @@
+//! One load: its requests side by side, each told of as it goes.
+//!
+//! A worker is a permit of the load; requests wait for one in their order, and each runs as a task of its own, so that none
+//! holds up another. A ticker tells of progress. Dropping the future ends all of it: the pipeline stops what nobody else
+//! waits for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_core::Stale;
+use parking_lot::Mutex;
+use pipeline::{CallOptions, DataPipeline, Error};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::estimate;
+use crate::event::{Event, LoadEvent};
+use crate::options::LoadOptions;
+use crate::request::{LoadReport, LoadRequest, Outcome};
+use crate::tracked::{Rows, Tracked};
+
+/// What one load is made of.
+pub(crate) struct Run {
+    pub(crate) pipeline: DataPipeline,
+    pub(crate) options: LoadOptions,
+    /// Whose turns the source calls are: the load's.
+    pub(crate) owner: Arc<str>,
+    pub(crate) rows: Rows,
+}
+
+/// Takes what happens. Called from one place at a time, in order.
+pub(crate) type Tell = Arc<dyn Fn(LoadEvent) + Send + Sync>;
+
+impl Run {
+    /// Loads all of them.
+    pub(crate) async fn load(self, requests: Vec<LoadRequest>, tell: Tell) -> LoadReport {
+        let (started, of) = (Instant::now(), requests.len());
+        let order = Arc::new(Mutex::new(()));
+        let tell: Arc<dyn Fn(Event) + Send + Sync> = Arc::new(move |event| {
+            let _in_order = order.lock();
+            tell(LoadEvent { at: started.elapsed(), event });
+        });
+        tell(Event::Began { requests: of });
+        let tracked: Vec<Arc<Tracked>> = requests.into_iter().map(|it| Arc::new(Tracked::new(it))).collect();
+        for request in &tracked {
+            tell(Event::Queued { name: Arc::clone(&request.name) });
+        }
+        let deadline = self.options.deadline.map(|deadline| started + deadline);
+        let workers = Arc::new(Semaphore::new(self.options.max_workers.max(1)));
+        let under_way: Arc<Mutex<Vec<Arc<Tracked>>>> = Arc::default();
+        let mut tasks = JoinSet::new();
+        for (at, request) in tracked.iter().enumerate() {
+            let worker = Worker {
+                pipeline: self.pipeline.clone(),
+                call: self.call(&request.name, deadline),
+                deadline,
+                workers: Arc::clone(&workers),
+                under_way: Arc::clone(&under_way),
+                tell: Arc::clone(&tell),
+                rows: self.rows,
+            };
+            let request = Arc::clone(request);
+            tasks.spawn(async move { (at, worker.work(&request).await) });
+        }
+        let mut outcomes: Vec<Option<Arc<Outcome>>> = vec![None; of];
+        let mut done = 0;
+        let mut ticker = tokio::time::interval(self.options.progress_every.max(Duration::from_millis(10)));
+        ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                ended = tasks.join_next() => {
+                    let Some(ended) = ended else { break };
+                    let Ok((at, outcome)) = ended else { continue };
+                    done += 1;
+                    let outcome = Arc::new(outcome);
+                    outcomes[at] = Some(Arc::clone(&outcome));
+                    let time_left = estimate::of_load(started.elapsed(), done, of);
+                    tell(Event::Finished { outcome, done, of, time_left });
+                }
+                _ = ticker.tick() => {
+                    let requests = under_way.lock().clone();
+                    requests.iter().flat_map(|request| request.news(&self.pipeline)).for_each(|event| tell(event));
+                }
+            }
+        }
+        let outcomes = outcomes.into_iter().zip(&tracked).map(|(outcome, request)| match outcome {
+            Some(outcome) => Arc::unwrap_or_clone(outcome),
+            None => lost(request),
+        });
+        let report = LoadReport { outcomes: outcomes.collect(), took: started.elapsed() };
+        tell(Event::Ended { failed: report.failed(), cancelled: false });
+        report
+    }
+
+    fn call(&self, name: &str, deadline: Option<Instant>) -> CallOptions {
+        CallOptions {
+            owner: Arc::clone(&self.owner),
+            deadline: deadline.map(Instant::into_std),
+            stale: Stale::Refresh,
+            attempt_timeout: Some(self.options.timeout),
+            retries: Some(self.options.retries),
+            ..CallOptions::new(format!("{}/{name}", self.owner))
+        }
+    }
+}
+
+struct Worker {
+    pipeline: DataPipeline,
+    call: CallOptions,
+    deadline: Option<Instant>,
+    workers: Arc<Semaphore>,
+    under_way: Arc<Mutex<Vec<Arc<Tracked>>>>,
+    tell: Arc<dyn Fn(Event) + Send + Sync>,
+    rows: Rows,
+}
+
+impl Worker {
+    async fn work(self, request: &Arc<Tracked>) -> Outcome {
+        let outcome = match self.deadline {
+            None => self.try_work(request).await,
+            Some(deadline) => match tokio::time::timeout_at(deadline, self.try_work(request)).await {
+                Ok(outcome) => outcome,
+                Err(_) => failed(request, Error::Timeout { dataset: request.source().into() }),
+            },
+        };
+        self.under_way.lock().retain(|other| !Arc::ptr_eq(other, request));
+        self.tell_the_end(request, &outcome);
+        outcome
+    }
+
+    async fn try_work(&self, request: &Arc<Tracked>) -> Outcome {
+        // The semaphore is never closed.
+        let _worker = self.workers.acquire().await;
+        (self.tell)(Event::Started { name: Arc::clone(&request.name) });
+        self.under_way.lock().push(Arc::clone(request));
+        request.load(&self.pipeline, &self.call, self.rows).await
+    }
+
+    /// The last word on progress of what went well: all of it.
+    fn tell_the_end(&self, request: &Tracked, outcome: &Outcome) {
+        if let Some(seen) = request.all_of_it().filter(|_| outcome.result.is_ok()) {
+            (self.tell)(Event::Progress { name: Arc::clone(&request.name), seen });
+        }
+    }
+}
+
+fn failed(request: &Tracked, error: Error) -> Outcome {
+    let (name, source) = (Arc::clone(&request.name), request.source().into());
+    Outcome { name, source, result: Err(error), took: Duration::ZERO, attempts: 0 }
+}
+
+/// The outcome of a task that ended without one.
+fn lost(request: &Tracked) -> Outcome {
+    failed(request, Error::Internal("the work on the request panicked".into()))
+}

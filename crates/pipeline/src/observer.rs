@@ -1,0 +1,39 @@
+//! What a pipeline tells of its work while it happens.
+
+use std::time::Duration;
+
+use crate::dataset::Dataset;
+use crate::error::Error;
+
+/// Is told what happens in a pipeline. Every method does nothing unless it is written. The calls come from the thread in
+/// which it happens.
+pub trait Observer: Send + Sync {
+    /// A load of a table or a result ended, queueing and retries included. There are no rows where it failed.
+    fn loaded(&self, dataset: &Dataset, took: Duration, brought: Result<Brought, &Error>) {
+        let _ = (dataset, took, brought);
+    }
+
+    /// A question was answered from kept rows, or from those that were just read.
+    fn answered(&self, dataset: &Dataset, took: Duration, ok: bool) {
+        let _ = (dataset, took, ok);
+    }
+
+    /// A source was asked whether the data of a dataset has changed; `None` if it did not say.
+    fn checked(&self, dataset: &Dataset, took: Duration, changed: Option<bool>) {
+        let _ = (dataset, took, changed);
+    }
+}
+
+/// What a load brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Brought {
+    /// Rows.
+    pub rows: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Tells nobody.
+pub(crate) struct Nobody;
+
+impl Observer for Nobody {}
