@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::boarding::{Request, Want};
 use crate::config::{Builder, Config, Parts};
 use crate::entry::{Hit, Item, Stored};
-use crate::error::{LoadError, NotDurable};
+use crate::error::{Error, LoadError, NotDurable};
 use crate::inner::Inner;
 use crate::key::{BorrowedKey, Key, Namespace};
 use crate::listing::{EntryFilter, EntryInfo, NamespaceUse};
@@ -47,7 +47,25 @@ impl<V: Send + Sync + 'static> Cache<V> {
         Self { inner }
     }
 
-    /// The settings in force.
+    /// Goes on with another budget of memory: a smaller one lets go of what does not fit any more, a larger one is there at
+    /// once. Looks at every entry; stores wait meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::BudgetTooSmall`] for one that would not hold the largest entry allowed; then nothing changes.
+    pub fn set_max_bytes(&self, max_bytes: u64) -> Result<(), Error> {
+        let before = self.inner.memory.len();
+        self.inner.memory.resize(max_bytes).map_err(|least| Error::BudgetTooSmall { max_bytes, least })?;
+        let evicted = before.saturating_sub(self.inner.memory.len());
+        self.inner.counters.evicted(evicted);
+        Ok(())
+    }
+
+    /// The budget of memory in force.
+    pub fn max_bytes(&self) -> u64 {
+        self.inner.memory.max_bytes()
+    }
+
+    /// The settings that it was built with.
     pub fn config(&self) -> &Config {
         &self.inner.config
     }

@@ -24,6 +24,14 @@ pub enum Error {
         /// The most that is possible.
         limit: u64,
     },
+    /// The largest entry allowed would not fit a smaller budget, cut as it is.
+    #[error("use max_bytes = {max_bytes}: at least {least} are needed for the largest entry allowed")]
+    BudgetTooSmall {
+        /// What was asked for.
+        max_bytes: u64,
+        /// What is needed.
+        least: u64,
+    },
     /// Not even an empty value would fit.
     #[error("use max_entry_bytes = {max_entry_bytes}: the bookkeeping of an entry alone takes {overhead}")]
     EntryTooSmall {
@@ -31,6 +39,14 @@ pub enum Error {
         max_entry_bytes: u64,
         /// What an entry takes without its value.
         overhead: u64,
+    },
+    /// The largest entry would not fit the disk.
+    #[error("use disk_max_bytes = {disk_max_bytes}: an entry may have {max_entry_bytes}, see max_entry_bytes")]
+    EntryOverDisk {
+        /// The room on disk.
+        disk_max_bytes: u64,
+        /// The largest entry allowed.
+        max_entry_bytes: u64,
     },
     /// Persistence was asked for, and there is nothing to persist to.
     #[error("use persist_to_disk = true without a tier: open one in disk_cache_dir and give it to the builder")]

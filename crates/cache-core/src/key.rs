@@ -120,6 +120,12 @@ impl Key {
         self.version
     }
 
+    /// A hash of all of it, the same in this process and in no other: for samples and statistics, and no proof of anything.
+    #[inline]
+    pub fn sample_hash(&self) -> u64 {
+        self.precomputed_hash()
+    }
+
     fn shares_content(&self, other: &Self) -> bool {
         self.content.as_ptr() == other.content.as_ptr()
     }

@@ -59,6 +59,9 @@ pub(crate) struct Memory<V> {
     to_reserve: usize,
     until_reserve: AtomicUsize,
     max_entry_bytes: u64,
+    shards: u64,
+    /// The budget in force.
+    max_bytes: AtomicU64,
 }
 
 /// What a store did, beside its result.
@@ -103,7 +106,32 @@ impl<V> Memory<V> {
             to_reserve: items,
             until_reserve: AtomicUsize::new(if items <= FEW { 0 } else { FEW }),
             max_entry_bytes: config.max_entry_bytes,
+            shards: plan.shards,
+            max_bytes: AtomicU64::new(config.max_bytes),
         }
+    }
+
+    /// Goes on with another budget. What does not fit any more leaves at once.
+    ///
+    /// # Errors
+    /// The least budget that is possible: the largest entry allowed has to fit a shard.
+    pub(crate) fn resize(&self, max_bytes: u64) -> Result<(), u64> {
+        let share = (self.max_entry_bytes as f64 / HOT).ceil() as u64 + 1;
+        let least = share * self.shards;
+        if max_bytes < least {
+            return Err(least);
+        }
+        // quick_cache does not tell what it lets go here, so what is left is counted anew, while nothing is stored.
+        let _all: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock()).collect();
+        self.tier.set_capacity(max_bytes / self.shards * self.shards);
+        self.bytes.store(self.entries().map(|(_, entry)| entry.bytes).sum(), Ordering::Relaxed);
+        self.max_bytes.store(max_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The budget in force.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_bytes.load(Ordering::Relaxed)
     }
 
     #[inline]

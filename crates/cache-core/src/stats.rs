@@ -225,6 +225,11 @@ impl Counters {
         }
     }
 
+    /// So many entries left to make room, all at once.
+    pub(crate) fn evicted(&self, entries: u64) {
+        add(&self.evictions, entries);
+    }
+
     pub(crate) fn depart(&self, why: Departure) {
         match why {
             Departure::Evicted => add(&self.evictions, 1),

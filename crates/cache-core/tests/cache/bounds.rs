@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_core::{Cache, Item, LoadOptions, Scope, Stored};
+use cache_core::{Cache, Item, Key, LoadOptions, Namespace, Scope, Stored};
 
 use crate::fixture::{Fixture, invalidate, key, number_item, remove};
 
@@ -134,4 +134,38 @@ fn a_sweep_frees_what_is_dead_and_spares_the_rest() {
     let stats = fixture.cache.stats();
     assert_eq!((stats.entries, stats.bytes, stats.weight, stats.expirations), (0, 0, 0, 50));
     assert_eq!(fixture.cache.insert(&key("a"), number_item(1)), Stored::Yes);
+}
+
+#[test]
+fn another_budget_is_kept_from_then_on() {
+    let cache = Cache::<u64>::builder("resized").max_bytes(1 << 20).max_entry_bytes(4 << 10).build().unwrap();
+    let namespace = Namespace::new("n");
+    let fill = |from: u32| {
+        for n in from..from + 4_000 {
+            cache.insert(&Key::new(&namespace, n.to_le_bytes()), Item::new(7, 1_000));
+        }
+    };
+    fill(0);
+    let before = cache.stats();
+    assert!(before.bytes <= 1 << 20 && before.bytes > 1 << 19, "{before:?}");
+    cache.set_max_bytes(1 << 18).unwrap();
+    let shrunk = cache.stats();
+    assert!(shrunk.bytes <= 1 << 18 && shrunk.bytes > 1 << 17, "{shrunk:?}");
+    assert_eq!(shrunk.evictions - before.evictions, before.entries - shrunk.entries);
+    assert_eq!(cache.max_bytes(), 1 << 18);
+    cache.set_max_bytes(4 << 20).unwrap();
+    fill(10_000);
+    let grown = cache.stats();
+    assert!(grown.bytes > 2 << 20 && grown.bytes <= 4 << 20, "{grown:?}");
+    // What is counted is what is there.
+    cache.release(&namespace);
+    assert_eq!((cache.stats().bytes, cache.stats().entries), (0, 0));
+}
+
+#[test]
+fn a_budget_that_would_not_hold_the_largest_entry_allowed_is_refused() {
+    let cache = Cache::<u64>::builder("resized").max_bytes(1 << 20).max_entry_bytes(1 << 19).build().unwrap();
+    let refused = cache.set_max_bytes(1 << 19).unwrap_err().to_string();
+    assert!(refused.contains("use max_bytes = 524288: at least"), "{refused}");
+    assert_eq!(cache.max_bytes(), 1 << 20);
 }
