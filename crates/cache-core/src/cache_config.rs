@@ -10,7 +10,7 @@ use crate::codec::Codec;
 use crate::config::Config;
 
 /// What people write of a cache. A cache opens no files by itself: who sets `persist_to_disk` opens a tier in
-/// `disk_cache_dir`, of `disk_max_bytes`, and gives it to the builder.
+/// `disk_cache_dir`, of `disk_max_bytes`, and gives it to the builder. `cache_redb::RedbTier::open_for` opens one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CacheConfig {
@@ -38,7 +38,8 @@ pub struct CacheConfig {
     pub compression_codec: Codec,
     /// How many stale values are loaded again at a time behind their readers. Default: 4.
     pub refresh_workers: usize,
-    /// The bytes of all entries on disk. Default: 1 GiB.
+    /// The bytes that the cache's file may take on the disk. The entries in it take less, and each of them must fit: it
+    /// may not be below the largest entry that is stored. Default: 1 GiB.
     pub disk_max_bytes: u64,
 }
 
@@ -63,6 +64,11 @@ impl Default for CacheConfig {
 }
 
 impl CacheConfig {
+    /// The bytes of the largest entry that is stored: what is said, or what follows from `max_bytes`.
+    pub fn largest_entry_bytes(&self) -> u64 {
+        self.max_entry_bytes.unwrap_or(self.max_bytes / 4)
+    }
+
     pub(crate) fn apply(&self, config: &mut Config) {
         config.ttl = Duration::from_secs(self.ttl_seconds);
         config.max_entries = self.max_entries;

@@ -102,8 +102,8 @@ pub struct Builder<V> {
     tier: Option<Arc<dyn ByteTier>>,
     /// Whether the configuration asked for a disk tier.
     must_persist: bool,
-    /// Whether it left that tier no room.
-    no_room: bool,
+    /// The room that it left for that tier.
+    disk_max_bytes: Option<u64>,
 }
 
 /// What a built cache stands on beside its configuration.
@@ -128,7 +128,7 @@ impl<V: Send + Sync + 'static> Builder<V> {
             persist: None,
             tier: None,
             must_persist: false,
-            no_room: false,
+            disk_max_bytes: None,
         }
     }
 
@@ -137,7 +137,7 @@ impl<V: Send + Sync + 'static> Builder<V> {
         config.apply(&mut self.config);
         self.max_entry_bytes = config.max_entry_bytes.or(self.max_entry_bytes);
         self.must_persist = config.persist_to_disk;
-        self.no_room = config.persist_to_disk && config.disk_max_bytes == 0;
+        self.disk_max_bytes = config.persist_to_disk.then_some(config.disk_max_bytes);
         self
     }
 
@@ -242,8 +242,13 @@ impl<V: Send + Sync + 'static> Builder<V> {
         let quarter = (config.max_bytes / 4).max(4 * Entry::<V>::OVERHEAD).min(admitted(config.max_bytes));
         config.max_entry_bytes = self.max_entry_bytes.unwrap_or(quarter);
         config.check(Entry::<V>::OVERHEAD)?;
-        if self.no_room {
-            return Err(Error::Zero { setting: "disk_max_bytes" });
+        match self.disk_max_bytes {
+            Some(0) => return Err(Error::Zero { setting: "disk_max_bytes" }),
+            Some(disk_max_bytes) if disk_max_bytes < config.max_entry_bytes => {
+                let max_entry_bytes = config.max_entry_bytes;
+                return Err(Error::EntryOverDisk { disk_max_bytes, max_entry_bytes });
+            }
+            _ => {}
         }
         let clock = match self.clock {
             Some(clock) => clock,
@@ -308,6 +313,18 @@ mod tests {
             "disk_max_bytes",
         );
         check(|builder| builder.config(&given(|config| config.disk_max_bytes = 0)), "");
+        let persisted = |disk_max_bytes, max_entry_bytes| CacheConfig {
+            persist_to_disk: true,
+            disk_max_bytes,
+            max_entry_bytes,
+            ..CacheConfig::default()
+        };
+        check(
+            |builder| builder.config(&persisted(5_000, Some(5_001))),
+            "disk_max_bytes = 5000: an entry may have 5001",
+        );
+        check(|builder| builder.config(&persisted(5_000, None)), "disk_max_bytes = 5000");
+        check(|builder| builder.config(&persisted(5_000, Some(5_000))), "without a tier");
         check(|builder| builder.config(&given(|config| config.max_entry_bytes = Some(1 << 40))), "at most");
         check(|builder| builder.config(&given(|config| config.ttl_seconds = 0)).ttl(Duration::from_secs(1)), "");
     }

@@ -100,15 +100,7 @@ impl<V> Disk<V> {
 
 impl<V: Send + Sync + 'static> Disk<V> {
     /// Hands an entry to the tier, which encodes it on a thread of its own. `began` is the counter from before its load.
-    pub(crate) fn write(
-        &self,
-        key: &Key,
-        entry: &Shared<Entry<V>>,
-        began: u64,
-        value_bytes: u64,
-        clock: &Clock,
-        stamps: &Arc<Stamps>,
-    ) {
+    pub(crate) fn write(&self, key: &Key, entry: &Shared<Entry<V>>, began: u64, value_bytes: u64, clock: &Clock) {
         let loaded_at = clock.wall() - clock.exact().since(entry.origin.loaded_at());
         let loaded_at_ms = millis(loaded_at);
         let ttl = entry.expires.since(entry.origin.loaded_at());
@@ -125,9 +117,10 @@ impl<V: Send + Sync + 'static> Disk<V> {
             tags: entry.tags().iter().map(|tag| Arc::clone(&tag.name)).collect(),
         };
         let (persist, codec) = (Arc::clone(&self.persist), self.codec);
-        let (entry, clock, stamps) = (Shared::clone(entry), clock.clone(), Arc::clone(stamps));
+        // Not the stamps, which hold the tier: it could never be closed by letting go of it.
+        let (entry, clock) = (Shared::clone(entry), clock.clone());
         let encode = move || {
-            if !entry.state(clock.now(), &stamps).is_usable() {
+            if !entry.may_be_of_use(clock.now()) {
                 return None;
             }
             // Unwind safe, as decoding is. A panic would end the tier's thread.

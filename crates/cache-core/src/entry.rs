@@ -227,6 +227,14 @@ impl<V> Entry<V> {
         self.windows().freshness(self.expires, now).map_or(State::Dead, State::Usable)
     }
 
+    /// Whether it may still be of use, as far as the entry tells by itself: an invalidation of everything is not seen.
+    pub(crate) fn may_be_of_use(&self, now: Moment) -> bool {
+        let counter = self.origin.counter();
+        now < self.usable_until()
+            && self.cell.is_valid(counter)
+            && self.tags().iter().all(|tag| tag.cell.is_valid(counter))
+    }
+
     pub(crate) fn usable_until(&self) -> Moment {
         self.expires.plus(self.windows().longest())
     }

@@ -362,7 +362,7 @@ impl<V> Inner<V> {
         let disk = self.disk.as_ref();
         let persist = terms.persist && item.persist;
         let hand_on = |stored: bool| match disk {
-            Some(disk) if stored && persist => disk.write(key, &entry, began, item.bytes, &self.clock, &self.stamps),
+            Some(disk) if stored && persist => disk.write(key, &entry, began, item.bytes, &self.clock),
             // What is on disk is older than what the caller has seen.
             Some(disk) => disk.tier.remove(&disk.record_key(key)),
             None => {}
