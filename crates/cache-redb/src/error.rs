@@ -18,6 +18,14 @@ pub enum Error {
         /// Which one.
         what: &'static str,
     },
+    /// The largest entry that the caches store would never fit.
+    #[error("open the cache directory: an entry may have {max_entry_bytes} bytes, and all records {limit}")]
+    EntryOverBudget {
+        /// The largest entry allowed.
+        max_entry_bytes: u64,
+        /// What all records may take: two thirds of `disk_max_bytes`.
+        limit: u64,
+    },
     /// The operating system refused something.
     #[error("{what}")]
     Io {

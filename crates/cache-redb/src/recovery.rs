@@ -160,7 +160,11 @@ impl Writer {
         *store = Some(opened.store);
         inner.generation += 1;
         inner.index = opened.index;
-        inner.file_bytes = self.shared.home.allocated_bytes().unwrap_or(0);
+        let options = &self.shared.options;
+        (inner.budget, inner.longest) = (options.record_limit(), 0);
+        // What an earlier process was allowed may be more.
+        inner.check_file(self.shared.home.allocated_bytes().unwrap_or(0), options);
+        inner.compact_now = false;
         if opened.garbage {
             inner.sweep_everything(&self.shared.log);
         }

@@ -16,6 +16,7 @@ use crate::chunk;
 use crate::fault::Fault;
 use crate::index::{Index, Slot};
 use crate::name;
+use crate::options::MAX_BATCH_OPS;
 use crate::queue::Op;
 use crate::row::Row;
 use crate::shared::Inner;
@@ -23,11 +24,6 @@ use crate::store::Place;
 use crate::sweep::{Forget, Sweep};
 use crate::writer::Writer;
 
-/// The operations of one transaction: many, because the sync at its end costs the same for all.
-const MAX_OPS: usize = 4_096;
-/// The bytes of the values of one transaction: what is larger than a small part of redb's page cache is written twice,
-/// and halves the rate of small records.
-const MAX_OP_BYTES: u64 = 2 << 20;
 /// The rows that a walk looks at in one round.
 const SLICE: usize = 2_048;
 /// The records that the search for what has expired looks at in one round, all under the lock.
@@ -69,7 +65,8 @@ impl Writer {
                     inner.expire_at = Instant::now() + self.shared.options.sweep_interval;
                 }
             }
-            inner.queue.take(MAX_OPS, MAX_OP_BYTES)
+            let options = &self.shared.options;
+            inner.queue.take(options.batch_ops(), options.batch_bytes())
         };
         plan.changes = batch.into_iter().map(|(name, op)| self.prepare(name, op)).collect();
         self.make_room(&mut plan);
@@ -166,7 +163,7 @@ impl Writer {
             }
         };
         let stored_bytes = payload.bytes.len() as u64;
-        if Index::cost(name, stored_bytes) > self.shared.options.max_bytes {
+        if Index::cost(name, stored_bytes) > self.shared.options.record_limit() {
             self.shared.inner.lock().counters.dropped += 1;
             return None;
         }
@@ -192,7 +189,7 @@ impl Writer {
         let more = plan.changes.iter().filter(|change| change.record.is_some() && change.known.is_none()).count();
         let (limit, max_entries) = (inner.budget.saturating_add(going), inner.max_entries);
         while (inner.index.bytes() + coming > limit || inner.index.len() + more > max_entries)
-            && plan.evicted.len() < MAX_OPS
+            && plan.evicted.len() < MAX_BATCH_OPS
         {
             match inner.index.evict() {
                 Some(slot) => plan.evicted.push(slot),
@@ -242,8 +239,7 @@ impl Writer {
             for change in &plan.changes {
                 inner.apply(change);
             }
-            inner.file_bytes = file_bytes;
-            inner.check_file(&self.shared.options);
+            inner.check_file(file_bytes, &self.shared.options);
         }
         inner.queue.finish();
         drop(inner);

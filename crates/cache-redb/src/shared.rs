@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::fault::Fault;
 use crate::index::Index;
 use crate::ledger::Covered;
+use crate::lock::DirLock;
 use crate::log::Log;
 use crate::name;
 use crate::options::TierOptions;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     /// The latest time of day that the database knows.
     pub(crate) noted_ms: AtomicU64,
     pub(crate) watchers: Watchers,
+    /// Let go of last: by the writer, if it ends after the tier.
+    pub(crate) _lock: Option<DirLock>,
 }
 
 /// What somebody waits for who wants everything to be written that came before.
@@ -89,7 +92,7 @@ pub(crate) struct Inner {
     pub(crate) compact_wanted: bool,
     /// It is so by so much that nothing else comes first.
     pub(crate) compact_now: bool,
-    /// The bytes that records may take: `max_bytes`, or less if the file is too long even when it is compacted.
+    /// The bytes that records may take: as the options say, or less if the file would become too long.
     pub(crate) budget: u64,
     /// How many records there may be.
     pub(crate) max_entries: usize,
@@ -101,6 +104,8 @@ pub(crate) struct Inner {
     /// The writer found nothing to do.
     pub(crate) idle: bool,
     pub(crate) file_bytes: u64,
+    /// The longest that the file has been since it was opened or compacted.
+    pub(crate) longest: u64,
 }
 
 /// Whether the tier can be used.
@@ -152,24 +157,31 @@ impl Inner {
         !self.queue.is_empty() || !self.sweeps.is_empty() || full || self.expire_at <= now
     }
 
-    /// Looks at the length of the file. While it is too long, records have to go although they are within their budget.
-    pub(crate) fn check_file(&mut self, options: &TierOptions) {
-        let limit = options.file_limit();
-        self.compact_wanted = self.file_bytes > limit;
-        self.compact_now = self.file_bytes > limit.saturating_add(limit / 4);
+    /// Looks at the length of the file. Before it is as long as it may be, records have to go although they are within
+    /// their budget: what they leave is written to again, so that the file grows no more. Where there is much room again,
+    /// there may be more of them.
+    pub(crate) fn check_file(&mut self, file_bytes: u64, options: &TierOptions) {
+        let (limit, most) = (options.file_limit(), options.record_limit());
+        let high = limit - limit / 16;
+        if file_bytes > high && file_bytes > self.longest {
+            self.budget = self.budget.min(share(self.index.bytes(), high, file_bytes));
+        } else if file_bytes < limit / 4 * 3 && self.index.bytes() >= self.budget - self.budget / 16 {
+            self.budget = most.min(self.budget + self.budget / 64 + 1);
+        }
+        self.file_bytes = file_bytes;
+        self.longest = self.longest.max(file_bytes);
+        self.compact_wanted = file_bytes > limit;
+        self.compact_now = file_bytes > limit.saturating_add(limit / 16);
     }
 
-    /// Compacting was not enough, or was.
+    /// Compacting was enough, or was not.
     pub(crate) fn compacted(&mut self, file_bytes: u64, options: &TierOptions) {
         let limit = options.file_limit();
-        self.file_bytes = file_bytes;
-        self.budget = if file_bytes > limit {
-            let share = u128::from(self.index.bytes()) * u128::from(limit) / u128::from(file_bytes.max(1));
+        if file_bytes > limit {
             // A tenth less, so that the next leap of the file does not bring it back here at once.
-            (share * 9 / 10) as u64
-        } else {
-            options.max_bytes
-        };
+            self.budget = share(self.index.bytes(), limit, file_bytes) / 10 * 9;
+        }
+        (self.file_bytes, self.longest) = (file_bytes, file_bytes);
         (self.compact_wanted, self.compact_now) = (false, false);
     }
 
@@ -241,6 +253,11 @@ impl Inner {
         stats.degraded = self.degraded();
         stats
     }
+}
+
+/// What records may take, of which so many bytes make a file of this length, so that it has that one.
+fn share(records: u64, wanted: u64, file_bytes: u64) -> u64 {
+    (u128::from(records) * u128::from(wanted) / u128::from(file_bytes.max(1))) as u64
 }
 
 impl Shared {

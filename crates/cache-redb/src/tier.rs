@@ -8,7 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use cache_core::{
-    ByteTier, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, TierWatcher, Usage, Write,
+    ByteTier, CacheConfig, Change, Listed, Meta, Payload, RecordKey, Restored, TierError, TierStats, TierWatcher,
+    Usage, Write,
 };
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -35,7 +36,6 @@ use crate::writer::Writer;
 pub struct RedbTier {
     pub(crate) shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: Option<DirLock>,
 }
 
 impl RedbTier {
@@ -51,6 +51,38 @@ impl RedbTier {
         let (bytes, media) = opening::log_of(dir)?;
         let home = DataFile::new(dir).map_err(Error::io("open the cache directory"))?;
         Self::open_on(bytes, Box::new(media), Box::new(home), Some(lock), options)
+    }
+
+    /// Opens the tier that a configuration describes: in its `disk_cache_dir`, of its `disk_max_bytes`. It is given to the
+    /// builder of the cache beside the configuration. Several caches can share one, under names of their own.
+    ///
+    /// ```
+    /// use cache_core::{Cache, CacheConfig, Item, Key, MessagePack, Namespace};
+    /// use cache_redb::RedbTier;
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let disk_cache_dir = dir.path().join("cache");
+    /// let config = CacheConfig { persist_to_disk: true, disk_cache_dir, ..CacheConfig::default() };
+    /// let tier = RedbTier::open_for(&config)?;
+    /// let cache = Cache::<String>::builder("greetings")
+    ///     .config(&config)
+    ///     .persist(MessagePack::new())
+    ///     .tier(tier)
+    ///     .build()?;
+    /// let key = Key::new(&Namespace::new("people"), b"ada".as_slice());
+    /// cache.insert(&key, Item::new("hello, Ada".to_owned(), 10));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`RedbTier::open`], and [`Error::EntryOverBudget`] if the largest entry would not fit.
+    pub fn open_for(config: &CacheConfig) -> Result<Arc<Self>, Error> {
+        let options = TierOptions::of(config);
+        let (max_entry_bytes, limit) = (config.largest_entry_bytes(), options.record_limit());
+        if max_entry_bytes > limit {
+            return Err(Error::EntryOverBudget { max_entry_bytes, limit });
+        }
+        Self::open(&config.disk_cache_dir, options)
     }
 
     pub(crate) fn open_on(
@@ -73,13 +105,14 @@ impl RedbTier {
             expire_at: Instant::now(),
             compact_wanted: false,
             compact_now: false,
-            budget: options.max_bytes,
+            budget: options.record_limit(),
             max_entries: options.max_entries,
             backoff: MIN_BACKOFF,
             failures: 0,
             closing: false,
             idle: false,
             file_bytes: 0,
+            longest: 0,
         };
         let shared = Arc::new(Shared {
             options,
@@ -93,12 +126,13 @@ impl RedbTier {
             seen_ms: AtomicU64::new(0),
             noted_ms: AtomicU64::new(0),
             watchers: Watchers::default(),
+            _lock: lock,
         });
         let mut writer = Writer { shared: Arc::clone(&shared), next_id: 1 };
         writer.begin(store)?;
         let thread = thread::Builder::new().name("cache-writer".to_owned()).spawn(|| writer.run());
         let thread = thread.map_err(Error::io("start the cache's writer"))?;
-        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)), _lock: lock }))
+        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(thread)) }))
     }
 
     /// Writes what waits, and closes the files. Afterwards every read is a miss.
@@ -107,7 +141,7 @@ impl RedbTier {
         self.shared.inner.lock().closing = true;
         self.shared.work.notify_all();
         if writer.thread().id() == thread::current().id() {
-            // The last one to hold the tier was a watcher, and the writer tells it something: it ends by itself.
+            // The last one to hold the tier was the writer itself, who works for others: it ends when it has done.
             return;
         }
         if writer.join().is_err() {

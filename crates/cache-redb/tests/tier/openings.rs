@@ -7,6 +7,7 @@ use std::time::Duration;
 use cache_core::{ByteTier, Change, Meta};
 use cache_redb::{Error, RedbTier, TierOptions};
 
+use crate::gate;
 use crate::support::{self, Dir, key, put, put_meta};
 
 #[test]
@@ -154,6 +155,32 @@ fn a_closed_tier_answers_and_keeps_nothing() {
     let tier = dir.open();
     support::check_hit(&*tier, "a", 10);
     assert_eq!(tier.get(&key("b")), None);
+}
+
+#[test]
+fn a_tier_that_its_own_writer_is_the_last_to_hold_is_closed_too() {
+    let dir = Dir::new();
+    let tier = dir.open();
+    let (mine, theirs) = gate::gate();
+    let held = Arc::clone(&tier);
+    gate::put_encoded(&*tier, "a", move || {
+        theirs.wait();
+        theirs.wait();
+        drop(held);
+        None
+    });
+    put(&*tier, "b", 10);
+    mine.wait();
+    drop(tier);
+    mine.wait();
+    // It writes what waits, and only then lets go of the directory.
+    let tier = loop {
+        match RedbTier::open(dir.path(), support::options()) {
+            Err(Error::Held) => std::thread::yield_now(),
+            opened => break opened.unwrap(),
+        }
+    };
+    support::check_hit(&*tier, "b", 10);
 }
 
 #[test]

@@ -88,6 +88,38 @@ fn the_file_keeps_its_limit_though_its_records_keep_theirs() {
     support::check_hit(&*tier, "last", 1_000);
 }
 
+/// Values come and go, three times what the file may take: it stays within that.
+#[track_caller]
+fn check_churn(bytes: usize) {
+    const LIMIT: u64 = 6 << 20;
+    let dir = Dir::new();
+    let tier = dir.open_with(TierOptions { max_bytes: LIMIT, ..support::options() });
+    let (mut number, mut longest) = (0_u64, 0);
+    while number * (bytes as u64) < 3 * LIMIT {
+        for _ in 0..=100_000 / bytes {
+            // In no order: pages are left half empty all over the place.
+            put(&*tier, &format!("k{}", number * 7_919 % 1_000_003), bytes + number as usize % (bytes / 4));
+            number += 1;
+        }
+        tier.flush().unwrap();
+        longest = longest.max(tier.stats().file_bytes);
+    }
+    tier.settle();
+    let stats = tier.stats();
+    assert!(stats.file_bytes <= LIMIT, "{bytes}: {stats:?}");
+    assert!(longest <= LIMIT + LIMIT / 8, "{bytes}: for moments it was {longest}");
+    assert!(stats.bytes >= LIMIT / 4, "{bytes}: the room is used: {stats:?}");
+    assert!(stats.evictions > 0 && stats.dropped == 0, "{bytes}: {stats:?}");
+    assert!(tier.verify().unwrap().is_sound());
+}
+
+#[test]
+fn the_file_stays_within_what_it_may_take_whatever_comes_and_goes() {
+    check_churn(1_000);
+    check_churn(4_096);
+    check_churn(50_000);
+}
+
 #[test]
 fn expired_records_are_removed_and_a_clock_that_jumps_takes_no_more_than_those() {
     let dir = Dir::new();
