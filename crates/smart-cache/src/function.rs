@@ -82,7 +82,7 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     /// Opens the cache of a function.
     pub fn open(settings: Settings) -> &'static Self {
         let store = Store::open(&settings, &MEMORY);
-        Self::registered(settings, store, Persistence::Off)
+        Self::registered(settings, store, Persistence::Off, None)
     }
 
     /// Opens the cache of a function whose results are persisted.
@@ -90,27 +90,30 @@ impl<V: Clone + Send + Sync + 'static> Function<V> {
     where
         V: Persistable,
     {
-        let in_memory = |settings: Settings, why| {
+        let in_memory = |settings: Settings, persistence, problem| {
             let store = Store::open(&settings, &MEMORY);
-            Self::registered(settings, store, why)
+            Self::registered(settings, store, persistence, Some(problem))
         };
-        let Some(base) = persistence::asked_by(&settings.name) else {
-            return in_memory(settings, Persistence::NoTier);
+        let base = match persistence::asked_by(&settings.name) {
+            Ok(base) => base,
+            Err(reason) => return in_memory(settings, Persistence::NoTier, reason.to_string()),
         };
         if !base.take(&settings.persisted_name()) {
-            return in_memory(settings, Persistence::NameTaken);
+            let why = "persist results: a function of the same path and the same source persists its own already";
+            return in_memory(settings, Persistence::NameTaken, why.to_owned());
         }
         let store = Store::open_persisted(&settings, &base);
-        Self::registered(settings, store, Persistence::Tier)
+        Self::registered(settings, store, Persistence::Tier, None)
     }
 
     fn registered(
         settings: Settings,
         store: Result<Store<V>, cache_core::Error>,
         persistence: Persistence,
+        problem: Option<String>,
     ) -> &'static Self {
         let (store, problem) = match store {
-            Ok(store) => (Some(store), persistence.problem()),
+            Ok(store) => (Some(store), problem),
             Err(error) => (None, Some(error.to_string())),
         };
         // Generated code keeps it in a static; a leak is what gives the flights and the registry the same lifetime.

@@ -46,7 +46,7 @@
 //! | `tags("x", "y")`, `tags = [format!("user:{id}")]` | | names to invalidate by, with [`Global::invalidate_tag`] |
 //! | `stale = "1m"` | | how long after its ttl a result is served while one call runs behind the caller |
 //! | `stale_if_error = "1h"` | | how long after its ttl a result stands in for an error |
-//! | `persist = true` | `false` | results are kept in the tier that was given to [`persist_to`] |
+//! | `persist = true` | `false` | results are kept on disk too, in the folder `./cache`, or where [`persist_in`] or [`persist_to`] says |
 //! | `version = 1` | 0 | to be raised when persisted results must not be used any more, see below |
 //! | `store = some`, `ok`, `all` | `some` | see above |
 //! | `associated` | | for functions in an impl block that take no `self` |
@@ -117,11 +117,20 @@
 //! A result that MessagePack cannot say without doubt, such as `Some(None)`, or whose `Serialize` fails or panics, is kept
 //! in memory alone.
 //!
-//! The tier is given once, before the first call of such a function; the results must be `Serialize + DeserializeOwned`:
+//! Results are kept in the folder `./cache` of the directory in which the program runs, up to 1 GiB; they must be
+//! `Serialize + DeserializeOwned`. Another folder, or another tier, is named once, before the first call of such a function:
 //!
-//! ```text
-//! smart_cache::persist_to(cache_redb::RedbTier::open(Path::new("./cache"), TierOptions::default())?)?;
 //! ```
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! smart_cache::persist_in(folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! One program has a folder at a time. Where it cannot be used, because another has it or for want of rights or space,
+//! results are kept in memory and [`FunctionStats::problem`] says why. A result is on disk moments after it was made, and
+//! at the latest when the thread has ended that made it; a program that is ended in another way than by returning from
+//! `main` calls [`Global::flush`] before.
 //!
 //! # What waits for what
 //! A synchronous function blocks its thread while another one runs the body, and while a persisted result is read from
@@ -161,7 +170,7 @@ extern crate self as smart_cache;
 pub use cache_core::{NotDurable, Peek};
 pub use error::Error;
 pub use key::{CacheKey, KeyWriter};
-pub use persistence::persist_to;
+pub use persistence::{persist_in, persist_to};
 pub use registry::{Global, global};
 pub use serialized::Serialized;
 pub use smart_cache_macros::smart_cache;

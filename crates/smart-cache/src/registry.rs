@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::error::Error;
-use crate::persistence::{MEMORY, durable_stamps};
+use crate::persistence::{MEMORY, durable_stamps, flush};
 use crate::stats::{FunctionStats, GlobalStats};
 
 static FUNCTIONS: Mutex<Vec<&'static dyn Registered>> = Mutex::new(Vec::new());
@@ -48,6 +48,15 @@ impl Global {
         let mut functions: Vec<_> = functions().into_iter().map(Registered::stats).collect();
         functions.sort_by(|left, right| left.name.cmp(&right.name));
         GlobalStats { functions }
+    }
+
+    /// Waits until all results that are to be persisted are on disk. A thread that has stored one does so by itself when it
+    /// ends, and the main thread at the end of the program; this is for a program that is ended in another way.
+    ///
+    /// # Errors
+    /// They are not, because the disk fails.
+    pub fn flush(&self) -> Result<(), Error> {
+        Ok(flush()?)
     }
 
     /// Forgets all results of all functions; persisted ones also of functions that have not been called yet. Blocks

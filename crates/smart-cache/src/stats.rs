@@ -14,20 +14,13 @@ pub enum Persistence {
     /// In memory, as was asked for.
     #[default]
     Off,
-    /// In memory, although `persist = true`: no tier had been given when it was first called.
+    /// In memory, although `persist = true`: no tier had been given when it was first called, and the default folder cannot
+    /// be used. [`FunctionStats::problem`] says why.
     NoTier,
     /// In memory, although `persist = true`: a function that cannot be told from it persists already.
     NameTaken,
     /// In memory and in the tier.
     Tier,
-}
-
-impl Persistence {
-    /// Why results that were to be persisted are not, where that is a mistake in the program.
-    pub(crate) fn problem(self) -> Option<String> {
-        let why = "persist results: a function of the same path and the same source persists its own already";
-        (self == Self::NameTaken).then(|| why.to_owned())
-    }
 }
 
 /// What one function has done since it was first called, and what it holds.

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::function::Settings;
 use crate::kept::Persistable;
-use crate::persistence::Base;
+use crate::persistence::{Base, flush_when_this_thread_ends};
 
 /// The weight of an entry in memory, so that `max_entries` is what bounds the cache: an entry counts as more than one
 /// only if its key, or its persisted form, is larger than this.
@@ -137,6 +137,9 @@ impl<V: Clone + Send + Sync + 'static> Store<V> {
     /// Stores the result of a run, unless an invalidation came after its beginning. One that cannot be encoded is stored
     /// in memory alone.
     pub(crate) fn insert(&self, key: &Key, value: V, begun: &Begun, tags: &[Arc<str>]) {
+        if self.is_persisted() {
+            flush_when_this_thread_ends();
+        }
         let item = match self.weigh.map(|weigh| weigh(&value)) {
             None => Item::new(value, 0),
             Some(Some(bytes)) => Item::new(value, bytes),

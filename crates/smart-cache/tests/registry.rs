@@ -1,6 +1,6 @@
 //! What reaches all functions of a process, in a process of its own.
 
-use smart_cache::{Persistence, global, smart_cache};
+use smart_cache::{Error, Persistence, global, persist_in, smart_cache};
 
 #[smart_cache]
 fn first(value: u32) -> u32 {
@@ -14,6 +14,8 @@ fn second(value: u32) -> Option<u32> {
 
 #[test]
 fn everything_can_be_seen_and_cleared_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    persist_in(folder.path()).unwrap();
     assert!(global().names().is_empty(), "functions are known from their first call on");
     assert_eq!((first(1), first(1), second(2)), (1, 1, Some(2)));
     assert_eq!(
@@ -25,7 +27,7 @@ fn everything_can_be_seen_and_cleared_at_once() {
     global().clear().unwrap();
     assert!(first::peek(1).is_none() && second::peek(2).is_none());
     assert_eq!(global().stats().total().entries, 0);
-    // Asked to persist without a tier, it keeps its results in memory, and says so.
-    assert_eq!(second::stats().persistence, Persistence::NoTier);
+    assert_eq!(second::stats().persistence, Persistence::Tier);
+    assert!(matches!(persist_in(folder.path()), Err(Error::TierGiven)));
     assert_eq!(first::stats().persistence, Persistence::Off);
 }
