@@ -163,7 +163,8 @@ impl Inner {
     pub(crate) fn check_file(&mut self, file_bytes: u64, options: &TierOptions) {
         let (limit, most) = (options.file_limit(), options.record_limit());
         let high = limit - limit / 16;
-        if file_bytes > high && file_bytes > self.longest {
+        // A long file of few records is one to be compacted.
+        if file_bytes > high && file_bytes > self.longest && self.index.bytes() >= most / 4 {
             self.budget = self.budget.min(share(self.index.bytes(), high, file_bytes));
         } else if file_bytes < limit / 4 * 3 && self.index.bytes() >= self.budget - self.budget / 16 {
             self.budget = most.min(self.budget + self.budget / 64 + 1);
@@ -177,10 +178,12 @@ impl Inner {
     /// Compacting was enough, or was not.
     pub(crate) fn compacted(&mut self, file_bytes: u64, options: &TierOptions) {
         let limit = options.file_limit();
-        if file_bytes > limit {
+        self.budget = if file_bytes > limit {
             // A tenth less, so that the next leap of the file does not bring it back here at once.
-            self.budget = share(self.index.bytes(), limit, file_bytes) / 10 * 9;
-        }
+            share(self.index.bytes(), limit, file_bytes) / 10 * 9
+        } else {
+            options.record_limit()
+        };
         (self.file_bytes, self.longest) = (file_bytes, file_bytes);
         (self.compact_wanted, self.compact_now) = (false, false);
     }

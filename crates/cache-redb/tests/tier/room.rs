@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use cache_core::ByteTier;
-use cache_redb::{Error, TierOptions};
+use cache_core::{ByteTier, Change};
+use cache_redb::{Error, RedbTier, TierOptions};
 
 use crate::support::{self, Dir, key, put, put_meta};
 
@@ -88,36 +88,57 @@ fn the_file_keeps_its_limit_though_its_records_keep_theirs() {
     support::check_hit(&*tier, "last", 1_000);
 }
 
-/// Values come and go, three times what the file may take: it stays within that.
-#[track_caller]
-fn check_churn(bytes: usize) {
-    const LIMIT: u64 = 6 << 20;
-    let dir = Dir::new();
-    let tier = dir.open_with(TierOptions { max_bytes: LIMIT, ..support::options() });
+const LIMIT: u64 = 6 << 20;
+
+/// Puts values of about so many bytes, three times what the file may take; says how long it was at most.
+fn churn(tier: &dyn ByteTier, bytes: usize, counter: u64) -> u64 {
     let (mut number, mut longest) = (0_u64, 0);
     while number * (bytes as u64) < 3 * LIMIT {
         for _ in 0..=100_000 / bytes {
             // In no order: pages are left half empty all over the place.
-            put(&*tier, &format!("k{}", number * 7_919 % 1_000_003), bytes + number as usize % (bytes / 4));
+            let name = format!("k{}", number * 7_919 % 1_000_003);
+            put_meta(tier, &name, bytes + number as usize % (bytes / 4), |meta| meta.counter = counter);
             number += 1;
         }
         tier.flush().unwrap();
         longest = longest.max(tier.stats().file_bytes);
     }
+    longest
+}
+
+/// The file stays within its limit, and is made use of.
+#[track_caller]
+fn check_churn(tier: &RedbTier, bytes: usize, counter: u64) {
+    let longest = churn(tier, bytes, counter);
     tier.settle();
     let stats = tier.stats();
     assert!(stats.file_bytes <= LIMIT, "{bytes}: {stats:?}");
     assert!(longest <= LIMIT + LIMIT / 8, "{bytes}: for moments it was {longest}");
     assert!(stats.bytes >= LIMIT / 4, "{bytes}: the room is used: {stats:?}");
     assert!(stats.evictions > 0 && stats.dropped == 0, "{bytes}: {stats:?}");
-    assert!(tier.verify().unwrap().is_sound());
 }
 
 #[test]
 fn the_file_stays_within_what_it_may_take_whatever_comes_and_goes() {
-    check_churn(1_000);
-    check_churn(4_096);
-    check_churn(50_000);
+    for bytes in [1_000, 4_096, 50_000] {
+        let dir = Dir::new();
+        let tier = dir.open_with(TierOptions { max_bytes: LIMIT, ..support::options() });
+        check_churn(&tier, bytes, 1);
+        assert!(tier.verify().unwrap().is_sound());
+    }
+}
+
+#[test]
+fn a_file_that_was_full_takes_as_much_again_of_another_kind() {
+    let dir = Dir::new();
+    let tier = dir.open_with(TierOptions { max_bytes: LIMIT, ..support::options() });
+    check_churn(&tier, 1_000, 1);
+    tier.record(&Change::All { stamp: 2 }).unwrap();
+    tier.settle();
+    assert_eq!(tier.stats().entries, 0);
+    check_churn(&tier, 20_000, 2);
+    assert!(tier.stats().bytes >= LIMIT / 2, "{:?}", tier.stats());
+    assert!(tier.verify().unwrap().is_sound());
 }
 
 #[test]
