@@ -110,7 +110,7 @@ impl Inner {
             let ended = attempt(job, permit, deadline.min(started + attempt_timeout)).await;
             self.tell_breaker(&job.source_name, pass, ended.as_ref().err());
             let Err(error) = ended else {
-                self.observer.attempted(&job.source_name, started.elapsed(), AttemptEnd::Read);
+                self.tell(job, started, AttemptEnd::Read);
                 return Ok(());
             };
             failures += 1;
@@ -125,7 +125,7 @@ impl Inner {
                 code if again => AttemptEnd::Retried(code, wait),
                 code => AttemptEnd::Failed(code),
             };
-            self.observer.attempted(&job.source_name, started.elapsed(), end);
+            self.tell(job, started, end);
             if !again {
                 return Err(error.into());
             }
@@ -148,6 +148,10 @@ impl Inner {
         self.observer.admitted(&job.source_name, started.elapsed());
         permit
             .map_err(|_| SourceError::new(ErrorCode::Timeout, "no source call became free before the deadline").into())
+    }
+
+    fn tell(&self, job: &FetchJob, started: Instant, end: AttemptEnd) {
+        self.observer.attempted(&job.source_name, &job.request.dataset, started.elapsed(), end);
     }
 
     fn tell_breaker(&self, source: &str, pass: Pass, error: Option<&SourceError>) {

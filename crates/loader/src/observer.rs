@@ -18,9 +18,9 @@ pub trait Observer: Send + Sync {
         let _ = source;
     }
 
-    /// An attempt ended.
-    fn attempted(&self, source: &str, took: Duration, end: AttemptEnd) {
-        let _ = (source, took, end);
+    /// An attempt to read a dataset of a source, by the source's name for it, ended.
+    fn attempted(&self, source: &str, dataset: &str, took: Duration, end: AttemptEnd) {
+        let _ = (source, dataset, took, end);
     }
 
     /// A breaker changed.

@@ -72,8 +72,6 @@ pub struct PipelineOptions {
     pub fetch: Arc<dyn Fetch>,
     /// Is told what happens; nobody when `None`.
     pub observer: Option<Arc<dyn Observer>>,
-    /// Is told what happens in the cache of tables; nobody when `None`.
-    pub table_observer: Option<Arc<dyn cache_core::Observer>>,
 }
 
 /// Answers queries. Cloning it gives another handle of the same pipeline.
@@ -126,9 +124,6 @@ impl DataPipeline {
         let marks = Marks::new(&options.stamps, options.tier.as_ref())?;
         if let Some(tier) = options.tier {
             tables = tables.tier(tier);
-        }
-        if let Some(observer) = options.table_observer {
-            tables = tables.observer(observer);
         }
         if let Some(runtime) = options.runtime {
             tables = tables.runtime(runtime);
@@ -235,6 +230,9 @@ impl DataPipeline {
         let is_of_another = |now: &Arc<Dataset>| now.namespace != dataset.namespace;
         if loaded.how() == How::StaleOnError && self.catalog().get(&dataset.name).is_ok_and(is_of_another) {
             return Err(Error::SchemaChanged { dataset: dataset.name.clone() });
+        }
+        if matches!(from, AnswerFrom::Stale | AnswerFrom::StaleOnError) {
+            self.inner.observer.stale(dataset, from == AnswerFrom::StaleOnError);
         }
         match self.verify(dataset).await? {
             Verified::Unchanged => Ok(Settled::As(from)),
@@ -511,7 +509,7 @@ impl DataPipeline {
 
     /// The bytes that tables and results may take.
     pub fn tables_max_bytes(&self) -> u64 {
-        self.inner.tables.config().max_bytes
+        self.inner.tables.max_bytes()
     }
 
     pub(crate) fn next_version(&self) -> u64 {

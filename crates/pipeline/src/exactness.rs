@@ -21,27 +21,52 @@ impl FilterShape {
     }
 }
 
-/// The shapes that were applied exactly when they were last seen.
+/// What a source does with filters of the shapes that were last seen.
 #[derive(Debug, Default)]
-pub(crate) struct Exactness(Mutex<HashSet<FilterShape>>);
+pub(crate) struct Exactness(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// All filters are applied exactly.
+    exact: HashSet<FilterShape>,
+    /// Some filter is applied, if not exactly.
+    some: HashSet<FilterShape>,
+}
 
 impl Exactness {
     /// Whether filters of this shape are all applied exactly, as far as is known.
     pub(crate) fn is_exact(&self, shape: &FilterShape) -> bool {
-        shape.0.is_empty() || self.0.lock().contains(shape)
+        shape.0.is_empty() || self.0.lock().exact.contains(shape)
+    }
+
+    /// Whether the source leaves out rows for filters of this shape.
+    pub(crate) fn pushes_down(&self, shape: &FilterShape) -> bool {
+        self.0.lock().some.contains(shape)
+    }
+
+    /// Whether the source leaves out rows for filters of any shape that was seen.
+    pub(crate) fn pushes_any_down(&self) -> bool {
+        !self.0.lock().some.is_empty()
     }
 
     /// The source has said this of them.
     pub(crate) fn learn(&self, shape: &FilterShape, applied: &[Applied]) {
-        let mut exact = self.0.lock();
-        if applied.len() == shape.0.len() && applied.iter().all(|applied| *applied == Applied::Exact) {
-            if exact.len() >= MAX_SHAPES {
-                exact.clear();
-            }
-            exact.insert(shape.clone());
-        } else {
-            exact.remove(shape);
+        let mut known = self.0.lock();
+        if known.some.len() >= MAX_SHAPES {
+            *known = Known::default();
         }
+        let Known { exact, some } = &mut *known;
+        let all_exact = applied.len() == shape.0.len() && applied.iter().all(|applied| *applied == Applied::Exact);
+        set(exact, shape, all_exact);
+        set(some, shape, applied.iter().any(|applied| *applied != Applied::No));
+    }
+}
+
+fn set(shapes: &mut HashSet<FilterShape>, shape: &FilterShape, belongs: bool) {
+    if belongs {
+        shapes.insert(shape.clone());
+    } else {
+        shapes.remove(shape);
     }
 }
 
@@ -64,7 +89,8 @@ mod tests {
         assert!(!exactness.is_exact(&FilterShape::of(&[filter(0, FilterOp::Eq)])));
         exactness.learn(&shape, &[Applied::Exact, Applied::Inexact]);
         assert!(!exactness.is_exact(&shape));
-        exactness.learn(&shape, &[Applied::Exact]);
-        assert!(!exactness.is_exact(&shape));
+        assert!(exactness.pushes_down(&shape) && exactness.pushes_any_down());
+        exactness.learn(&shape, &[Applied::No, Applied::No]);
+        assert!(!exactness.is_exact(&shape) && !exactness.pushes_down(&shape));
     }
 }

@@ -64,4 +64,4 @@ pub use policy::{Mode, Policy, PolicyOverrides};
 pub use progress::{Begun, LoadProgress, ProgressSeen, Stage};
 pub use registry::{Ask, Asking};
 pub use table::Table;
-pub use usage::{LoadsSeen, Used};
+pub use usage::{LoadsSeen, Used, WholeScan};

@@ -22,6 +22,7 @@ use crate::progress::LoadProgress;
 use crate::query::BoundQuery;
 use crate::scan::{OnApplied, OnBegin, ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
+use crate::usage::WholeScan;
 
 type BoxedLoad = std::pin::Pin<Box<dyn Future<Output = Result<Item<Arc<Table>>, Error>> + Send>>;
 
@@ -73,6 +74,8 @@ impl DataPipeline {
                 let listed = this.inner.under_way.begin(&key, call.begun.as_deref());
                 let pushdown = eval::pushdown(&query);
                 let shape = FilterShape::of(&pushdown.filters);
+                let asked = shape.clone();
+                let columns = pushdown.projection.as_ref().map_or(dataset.schema.fields().len(), Vec::len);
                 let request = ScanRequest {
                     dataset: dataset.source_dataset.clone(),
                     projection: pushdown.projection.clone(),
@@ -100,6 +103,11 @@ impl DataPipeline {
                 stop.disarm();
                 let brought = loaded.as_ref().map(|(_, brought)| *brought);
                 dataset.usage().result_load(started.elapsed(), brought.as_ref().ok().map(|brought| brought.bytes));
+                if brought.is_ok() && query.limit().is_none() && !dataset.exactness().pushes_down(&asked) {
+                    let (rows, bytes) = listed.progress.received();
+                    let bytes = bytes * dataset.schema.fields().len() as u64 / columns.max(1) as u64;
+                    dataset.usage().whole_scan(WholeScan { rows, bytes, took: started.elapsed() });
+                }
                 this.inner.observer.loaded(&dataset, started.elapsed(), brought);
                 loaded.map(|(item, _)| item)
             })

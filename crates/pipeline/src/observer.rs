@@ -18,6 +18,11 @@ pub trait Observer: Send + Sync {
         let _ = (dataset, took, ok);
     }
 
+    /// Old data was answered with: because loading it again failed, or while it is loaded again.
+    fn stale(&self, dataset: &Dataset, load_failed: bool) {
+        let _ = (dataset, load_failed);
+    }
+
     /// A source was asked whether the data of a dataset has changed; `None` if it did not say.
     fn checked(&self, dataset: &Dataset, took: Duration, changed: Option<bool>) {
         let _ = (dataset, took, changed);

@@ -139,6 +139,25 @@ impl PolicyOverrides {
         }
     }
 
+    /// Whether the setting of this name is given.
+    pub fn sets(&self, name: &str) -> bool {
+        match name {
+            "ttl" => self.ttl.is_some(),
+            "load_timeout" => self.load_timeout.is_some(),
+            "max_bytes" => self.max_bytes.is_some(),
+            "mode" => self.mode.is_some(),
+            "persist" => self.persist.is_some(),
+            "stale_while_revalidate" => self.stale_while_revalidate.is_some(),
+            "stale_if_error" => self.stale_if_error.is_some(),
+            "check_interval" => self.check_interval.is_some(),
+            "client_max_age" => self.client_max_age.is_some(),
+            "refresh_every" => self.refresh_every.is_some(),
+            "warm" => self.warm.is_some(),
+            "tags" => self.tags.is_some(),
+            _ => false,
+        }
+    }
+
     /// `base` with these settings.
     pub fn over(&self, base: Policy) -> Policy {
         Policy {

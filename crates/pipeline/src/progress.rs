@@ -132,6 +132,11 @@ impl LoadProgress {
         self.bytes.fetch_max(bytes, Ordering::Relaxed);
     }
 
+    /// Rows and bytes that came in this attempt.
+    pub(crate) fn received(&self) -> (u64, u64) {
+        (self.received.rows.load(Ordering::Relaxed), self.received.bytes.load(Ordering::Relaxed))
+    }
+
     /// A look at it.
     pub fn look(&self) -> ProgressSeen {
         let rows = self.rows.load(Ordering::Relaxed);

@@ -17,6 +17,19 @@ pub(crate) struct Usage {
     changes: AtomicU64,
     /// The last table.
     table: Mutex<Option<(u64, u64)>>,
+    /// The last scan for a result that read the whole dataset.
+    whole: Mutex<Option<WholeScan>>,
+}
+
+/// A scan for a result in which the source gave all of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WholeScan {
+    /// How many rows it gave.
+    pub rows: u64,
+    /// What all columns of them take, about.
+    pub bytes: u64,
+    /// How long it took.
+    pub took: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +72,8 @@ pub struct Used {
     pub changes: u64,
     /// Rows and bytes of the last whole table.
     pub table: Option<(u64, u64)>,
+    /// The last scan for a single result in which the source gave all of the rows.
+    pub whole_scan: Option<WholeScan>,
 }
 
 impl Default for Usage {
@@ -72,6 +87,7 @@ impl Default for Usage {
             checks: AtomicU64::default(),
             changes: AtomicU64::default(),
             table: Mutex::default(),
+            whole: Mutex::default(),
         }
     }
 }
@@ -95,6 +111,11 @@ impl Usage {
         self.result_loads.add(took, bytes);
     }
 
+    /// A scan for a result read the whole dataset.
+    pub(crate) fn whole_scan(&self, scan: WholeScan) {
+        *self.whole.lock() = Some(scan);
+    }
+
     /// The source said whether the data has changed.
     pub(crate) fn check(&self, changed: bool) {
         self.checks.fetch_add(1, Ordering::Relaxed);
@@ -111,6 +132,7 @@ impl Usage {
             checks: self.checks.load(Ordering::Relaxed),
             changes: self.changes.load(Ordering::Relaxed),
             table: *self.table.lock(),
+            whole_scan: *self.whole.lock(),
         }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use cache_core::Codec;
 use loader::{BreakerOptions, FetchOptions, GateOptions, JobsOptions};
+use monitor::alerts::Thresholds;
 use pipeline::{Mode, Policy, PolicyOverrides};
 
 pub use error::{ConfigError, Origin};
@@ -92,6 +93,10 @@ pub struct Config {
     pub jobs: JobsOptions,
     /// Clients that follow events at a time.
     pub event_streams: usize,
+    /// When there are alerts.
+    pub thresholds: Thresholds,
+    /// Where they are sent to.
+    pub alert_webhook: Option<String>,
     /// How long a request may wait for its data.
     pub request_timeout: Duration,
     /// How long open requests may take after SIGTERM.
@@ -177,6 +182,12 @@ impl Config {
                 keep_for: layers.duration("loads_keep_for")?,
             },
             event_streams: layers.parse("event_streams", "a number of clients")?,
+            thresholds: thresholds(layers)?,
+            alert_webhook: match layers.text("alert_webhook") {
+                "" => None,
+                url if url.starts_with("http://") => Some(url.to_owned()),
+                _ => return Err(layers.secret("alert_webhook", "expected a URL that begins with http://")),
+            },
             request_timeout: layers.duration("request_timeout")?,
             shutdown_timeout: layers.duration("shutdown_timeout")?,
             home,
@@ -235,6 +246,24 @@ fn fetch(layers: &Layers) -> Result<FetchOptions, ConfigError> {
             open_at_most: breaker.open_at_most.max(open_for),
         },
         ..FetchOptions::default()
+    })
+}
+
+fn thresholds(layers: &Layers) -> Result<Thresholds, ConfigError> {
+    let share = |name| match layers.parse::<f64>(name, "a share from 0 to 1")? {
+        share if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(layers.bad(name, "expected a share from 0 to 1")),
+    };
+    Ok(Thresholds {
+        slow_operation: layers.duration("alert_slow_operation")?,
+        memory_share: share("alert_memory_share")?,
+        hit_rate: share("alert_hit_rate")?,
+        hit_rate_min_reads: layers.parse("alert_hit_rate_min_reads", "a number of reads")?,
+        error_share: share("alert_error_share")?,
+        min_errors: layers.parse("alert_min_errors", "a number of failures")?,
+        stale_for: layers.duration("alert_stale_for")?,
+        clear_after: layers.duration_or_zero("alert_clear_after")?,
+        ..Thresholds::default()
     })
 }
 

@@ -5,6 +5,7 @@
 //! guard, memo, routes, handlers.
 #![forbid(unsafe_code)]
 
+pub mod applied;
 pub mod background;
 pub mod cli;
 pub mod config;
@@ -17,6 +18,7 @@ pub mod problem;
 mod sources;
 pub mod start;
 pub mod state;
+pub mod watch;
 
 use std::future::Future;
 use std::io;

@@ -6,6 +6,7 @@
 
 mod cache;
 mod loads;
+mod monitor;
 
 use std::fmt;
 

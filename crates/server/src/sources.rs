@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pipeline::{Ask, PolicyOverrides, SourceHandle};
 use plugin_host::Instance;
+use serde_json::json;
 
 use crate::state::AppState;
 
@@ -20,6 +21,9 @@ pub(crate) fn publish(state: &AppState, which: Ask, patience: Duration) {
     };
     asking.wait(patience);
     state.memo.clear();
+    let catalog = state.pipeline.catalog();
+    let told = json!({ "what": "catalog", "generation": catalog.generation, "datasets": catalog.datasets().len() });
+    state.watch.feed.tell("dataset", &told);
 }
 
 fn handle(instance: &Arc<Instance>) -> SourceHandle {

@@ -6,16 +6,18 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use cache_core::Cache;
 use loader::{Fetcher, LoadOptions, Schedule};
 use pipeline::eval::QueryMemory;
 use pipeline::query::{Limits, Rules};
 use pipeline::{Ask, DataPipeline, PipelineOptions};
 use plugin_host::{Exposure, HostOptions, PluginHost};
+use serde_json::json;
 
+use crate::applied::{Applied, Changes};
 use crate::background::Background;
-use crate::config::Config;
+use crate::config::{Config, Layers};
 use crate::disk::Disk;
 use crate::home::Home;
 use crate::http::body_layout::BodyLayout;
@@ -23,10 +25,13 @@ use crate::http::hosts::Hosts;
 use crate::http::question::RESERVED;
 use crate::sources;
 use crate::state::{AppState, Parts};
+use crate::watch::{self, Watch};
 
 /// How long a source may take to say what it offers: a first look at large text files reads them whole.
 const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Bodies that are kept at most.
+pub(crate) const MAX_BODIES: u64 = 1_000_000;
 /// How long the start waits for what the sources offer; what comes later is served as it comes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -34,7 +39,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Budgets that make no sense, or a folder that cannot be used.
-pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::Result<Arc<AppState>> {
+pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Result<Arc<AppState>> {
+    let changes = Changes::read(home.path()).context("read what was applied, in 'applied.json' of the home")?;
+    let mut config = Config::resolve(&layers.with_applied(&changes.settings))?;
+    let policies =
+        changes.policies(&config.datasets).map_err(|reason| anyhow!("use the policies that were applied: {reason}"))?;
+    config.persist |= policies.values().any(|policy| policy.persist == Some(true));
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -44,10 +54,11 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
     config.data = std::path::absolute(&config.data).context("find the data folder")?;
     let disk = Disk::open(&config)?;
     let stamps = Arc::new(disk.stamps());
-    let fetcher = Fetcher::new(config.fetch);
+    let watch = Arc::new(Watch::new(&config));
+    let fetcher = Fetcher::with_observer(config.fetch, watch.clone());
     let pipeline = DataPipeline::new(PipelineOptions {
         policy: config.policy,
-        datasets: config.datasets.clone(),
+        datasets: policies,
         tables_max_bytes: config.tables_max_bytes,
         tables_max_entries: 100_000,
         rules: Rules {
@@ -64,13 +75,12 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
         query_timeout: config.query_timeout,
         slow_query: config.slow_query,
         fetch: Arc::new(fetcher.clone()),
-        observer: None,
-        table_observer: None,
+        observer: Some(watch.clone()),
     })
     .context("size the cache of tables")?;
     let mut bodies = Cache::builder("bodies")
         .max_bytes(config.bodies_max_bytes)
-        .max_entries(1_000_000)
+        .max_entries(MAX_BODIES)
         .ttl(config.policy.ttl)
         .load_timeout(config.policy.load_timeout)
         .refresh_workers(config.refresh_workers)
@@ -90,7 +100,11 @@ pub fn prepare(mut config: Config, home: &Home, address: SocketAddr) -> anyhow::
     let plugins = PluginHost::new(options).context("start the plugin host")?;
     let hosts = Hosts::new(address, &config.allowed_hosts);
     let (plugins, background) = (Arc::new(plugins), Background::start().context("start threads")?);
-    Ok(Arc::new(AppState::new(Parts { config, hosts, pipeline, bodies, disk, plugins, fetcher, background })))
+    let applied = Applied::new(home.path(), changes);
+    let parts = Parts { config, hosts, pipeline, bodies, disk, plugins, fetcher, background, watch, layers, applied };
+    let state = Arc::new(AppState::new(parts));
+    state.background.handle().spawn(watch::run(Arc::downgrade(&state)));
+    Ok(state)
 }
 
 fn check_policy(table: &toml::Table) -> Result<(), String> {
@@ -106,6 +120,10 @@ pub fn load_plugins(state: &Arc<AppState>) {
         if let Some(state) = weak.upgrade() {
             // What was held against the library before is not held against the new one.
             change.replaced.iter().for_each(|name| state.fetcher.reset_breaker(name));
+            let changed = [("added", &change.added), ("replaced", &change.replaced), ("removed", &change.removed)];
+            for (what, names) in changed {
+                names.iter().for_each(|name| state.watch.feed.tell("plugin", &json!({ "name": name, "what": what })));
+            }
             sources::publish(&state, Ask::New, Duration::ZERO);
         }
     }));

@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use pipeline::{CallOptions, DataPipeline};
 use plugin_host::PluginHost;
 
+use crate::applied::Applied;
 use crate::background::Background;
-use crate::config::Config;
+use crate::config::{Config, Layers};
 use crate::disk::Disk;
 use crate::http::body::Body;
 use crate::http::events::Streams;
@@ -21,6 +22,7 @@ use crate::http::walks::Walks;
 use crate::http::worth::Worth;
 use crate::invalidation::Sweeper;
 use crate::openapi::LiveDocument;
+use crate::watch::Watch;
 
 /// The parts of a running server.
 pub struct AppState {
@@ -38,6 +40,12 @@ pub struct AppState {
     pub plugins: Arc<PluginHost>,
     /// How their sources are called.
     pub fetcher: Fetcher,
+    /// What is known of all of it.
+    pub watch: Arc<Watch>,
+    /// The settings as text, without what was applied.
+    pub layers: Layers,
+    /// What was applied.
+    pub applied: Applied,
     /// Loads in the background.
     pub jobs: Jobs,
     /// Where these run.
@@ -77,17 +85,27 @@ pub struct Parts {
     pub fetcher: Fetcher,
     /// Where loads run.
     pub background: Background,
+    /// What is known of all of it.
+    pub watch: Arc<Watch>,
+    /// The settings as text, without what was applied.
+    pub layers: Layers,
+    /// What was applied.
+    pub applied: Applied,
 }
 
 impl AppState {
     /// State of a server that is not ready yet.
     pub fn new(parts: Parts) -> Self {
-        let Parts { config, hosts, pipeline, bodies, disk, plugins, fetcher, background } = parts;
+        let Parts { config, hosts, pipeline, bodies, disk, plugins, fetcher, background, watch, layers, applied } =
+            parts;
         Self {
             jobs: Jobs::new(pipeline.clone(), config.jobs, background.handle()),
             streams: Streams::new(config.event_streams),
             fetcher,
             background,
+            watch,
+            layers,
+            applied,
             config,
             pipeline,
             bodies,

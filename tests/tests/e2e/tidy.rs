@@ -8,7 +8,7 @@ use std::process::Command;
 use tests::artifacts::root;
 
 /// Who may depend on whom; anything else is argued in ARCHITECTURE.md first.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("cache-core", &[]),
     ("cache-redb", &["cache-core"]),
     ("smart-cache", &["cache-core", "cache-redb", "smart-cache-macros"]),
@@ -17,7 +17,8 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("plugin-host", &["plugin-sdk"]),
     ("pipeline", &["cache-core", "plugin-sdk"]),
     ("loader", &["cache-core", "pipeline", "plugin-sdk"]),
-    ("server", &["cache-core", "cache-redb", "loader", "pipeline", "plugin-host", "plugin-sdk"]),
+    ("monitor", &[]),
+    ("server", &["cache-core", "cache-redb", "loader", "monitor", "pipeline", "plugin-host", "plugin-sdk"]),
     ("bench", &["cache-core", "cache-redb", "pipeline", "plugin-host", "plugin-sdk", "smart-cache"]),
     ("tests", &[]),
     ("xtask", &[]),

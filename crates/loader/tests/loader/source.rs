@@ -167,7 +167,6 @@ pub(crate) fn over(sources: &[(&str, &Arc<Source>)], fetcher: &Fetcher, policy: 
         runtime: None,
         fetch: Arc::new(fetcher.clone()),
         observer: None,
-        table_observer: None,
     })
     .unwrap();
     let handle = |(name, source): &(&str, &Arc<Source>)| SourceHandle {

@@ -136,7 +136,6 @@ fn pipeline(source: &Arc<Source>, policy: PolicyOverrides) -> DataPipeline {
         runtime: None,
         fetch: Arc::new(DirectFetch::new(8, 4)),
         observer: None,
-        table_observer: None,
     })
     .unwrap();
     pipeline.publish(&[handle(source, "v1", policy)], Ask::New).wait(PATIENCE);

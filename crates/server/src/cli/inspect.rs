@@ -1,13 +1,16 @@
 //! `larder plugins`, `larder openapi`, `larder config`: looking at a server and its settings.
 
 use std::io::Write;
+use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bytesize::ByteSize;
 use clap::ArgMatches;
+use pipeline::PolicyOverrides;
 use serde_json::Value;
 
 use super::client::Client;
+use crate::applied::{Changes, overrides};
 use crate::config::Config;
 use crate::openapi;
 
@@ -60,6 +63,8 @@ pub(super) fn openapi(args: &ArgMatches) -> anyhow::Result<()> {
 pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let layers = super::layers(args)?;
+    let changes = Changes::read(Path::new(layers.text("home"))).context("read what was applied in the home")?;
+    let layers = layers.with_applied(&changes.settings);
     // What does not work is said here as it would be by `serve`.
     let config = Config::resolve(&layers)?;
     if let Some(file) = layers.file() {
@@ -72,6 +77,8 @@ pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
             "cache_dir" => config.cache_dir.display().to_string(),
             "workers" => config.workers.to_string(),
             "max_bytes" => ByteSize(config.policy.max_bytes).to_string(),
+            // It may hold a secret.
+            "alert_webhook" if !text.is_empty() => "(set)".to_owned(),
             "client_max_age" if text.is_empty() => humantime::format_duration(config.policy.ttl).to_string(),
             _ if text.is_empty() => "-".to_owned(),
             _ => text.to_owned(),
@@ -79,24 +86,33 @@ pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
         writeln!(out, "{:<22} {value:<24} {:<12} {}", setting.name, origin.to_string(), setting.help)?;
     }
     for (dataset, policy) in &config.datasets {
-        let ttl = policy.ttl.map(|ttl| format!("ttl={} ", humantime::format_duration(ttl)));
-        let timeout = policy.load_timeout.map(|t| format!("load_timeout={} ", humantime::format_duration(t)));
-        let bytes = policy.max_bytes.map(|size| format!("max_bytes={size} "));
-        let mode = policy.mode.map(|mode| format!("mode={} ", mode.name()));
-        let persist = policy.persist.map(|persist| format!("persist={persist} "));
-        let windows = [
-            ("stale_while_revalidate", policy.stale_while_revalidate),
-            ("stale_if_error", policy.stale_if_error),
-            ("check_interval", policy.check_interval),
-            ("client_max_age", policy.client_max_age),
-            ("refresh_every", policy.refresh_every),
-        ];
-        let windows = windows.map(|(name, time)| Some(format!("{name}={} ", humantime::format_duration(time?))));
-        let warm = policy.warm.map(|warm| format!("warm={warm} "));
-        let tags = policy.tags.as_ref().map(|tags| format!("tags={}", tags.join(",")));
-        let parts = [ttl, timeout, bytes, mode, persist].into_iter().chain(windows).chain([warm, tags]);
-        let parts: String = parts.flatten().collect();
-        writeln!(out, "{:<47} file         {}", format!("datasets.{dataset}"), parts.trim_end())?;
+        line(&mut out, dataset, policy, "file")?;
+    }
+    for (dataset, policy) in &changes.datasets {
+        let policy = overrides(policy).map_err(|reason| anyhow!("use the policy that was applied: {reason}"))?;
+        line(&mut out, dataset, &policy, "applied")?;
     }
     Ok(())
+}
+
+/// What somebody has set of a dataset's policy.
+fn line(out: &mut impl Write, dataset: &str, policy: &PolicyOverrides, origin: &str) -> std::io::Result<()> {
+    let ttl = policy.ttl.map(|ttl| format!("ttl={} ", humantime::format_duration(ttl)));
+    let timeout = policy.load_timeout.map(|t| format!("load_timeout={} ", humantime::format_duration(t)));
+    let bytes = policy.max_bytes.map(|size| format!("max_bytes={size} "));
+    let mode = policy.mode.map(|mode| format!("mode={} ", mode.name()));
+    let persist = policy.persist.map(|persist| format!("persist={persist} "));
+    let windows = [
+        ("stale_while_revalidate", policy.stale_while_revalidate),
+        ("stale_if_error", policy.stale_if_error),
+        ("check_interval", policy.check_interval),
+        ("client_max_age", policy.client_max_age),
+        ("refresh_every", policy.refresh_every),
+    ];
+    let windows = windows.map(|(name, time)| Some(format!("{name}={} ", humantime::format_duration(time?))));
+    let warm = policy.warm.map(|warm| format!("warm={warm} "));
+    let tags = policy.tags.as_ref().map(|tags| format!("tags={}", tags.join(",")));
+    let parts = [ttl, timeout, bytes, mode, persist].into_iter().chain(windows).chain([warm, tags]);
+    let parts: String = parts.flatten().collect();
+    writeln!(out, "{:<47} {origin:<12} {}", format!("datasets.{dataset}"), parts.trim_end())
 }

@@ -6,6 +6,7 @@ mod columns;
 mod inspect;
 mod load;
 mod query;
+mod report;
 mod serve;
 
 use std::path::PathBuf;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
         Some(("serve", args)) => serve::serve(args),
         Some(("query", args)) => query::query(args),
         Some(("load", args)) => load::load(args),
+        Some(("report", args)) => report::report(args),
         Some(("cache", args)) => cache::cache(args),
         Some(("plugins", args)) => inspect::plugins(args),
         Some(("openapi", args)) => inspect::openapi(args),
@@ -99,6 +101,7 @@ fn command() -> Command {
                 ),
         )
         .subcommand(with_server(load::command()))
+        .subcommand(with_server(report::command()))
         .subcommand(cache::command())
         .subcommand(with_server(Command::new("plugins").about("Show the plugins and what was tried to load each")))
         .subcommand(

@@ -44,7 +44,7 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
     if !address.ip().is_loopback() {
         tracing::warn!("listening on {address} without keys and TLS: whoever reaches it may read everything");
     }
-    let state = start::prepare(config, &home, address).context("start the server")?;
+    let state = start::prepare(layers, &home, address).context("start the server")?;
     actix_web::rt::System::new().block_on(async {
         let signals = signals().context("listen for signals")?;
         state.pipeline.start_checks();

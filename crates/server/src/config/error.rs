@@ -14,6 +14,8 @@ pub enum Origin {
     Environment,
     /// The command line.
     Flag,
+    /// Changed while a server ran.
+    Applied,
 }
 
 impl fmt::Display for Origin {
@@ -23,6 +25,7 @@ impl fmt::Display for Origin {
             Self::File => "file",
             Self::Environment => "environment",
             Self::Flag => "flag",
+            Self::Applied => "applied",
         })
     }
 }
@@ -73,4 +76,22 @@ pub enum ConfigError {
 
 fn hint(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
+}
+
+impl ConfigError {
+    /// The setting at fault, if it is one.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Value { name, .. } | Self::Unknown { name, .. } => name,
+            _ => "",
+        }
+    }
+
+    /// Its value.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Value { value, .. } => value,
+            _ => "",
+        }
+    }
 }

@@ -91,6 +91,18 @@ impl Layers {
         Ok(())
     }
 
+    /// These settings, with those that were applied while a server ran on top.
+    pub fn with_applied(&self, applied: &BTreeMap<String, String>) -> Self {
+        let mut layers = self.clone();
+        for (name, value) in applied {
+            // A name that is a setting no more was one of another version.
+            if layers.set(name, value.clone(), Origin::Applied).is_err() {
+                tracing::warn!(setting = %name, "'{name}' was applied once, but there is no such setting");
+            }
+        }
+        layers
+    }
+
     /// Every setting: name, text in force, origin.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, &str, Origin)> {
         SETTINGS.iter().filter_map(|setting| {
@@ -117,6 +129,16 @@ impl Layers {
     pub(super) fn bad(&self, name: &'static str, reason: impl fmt::Display) -> ConfigError {
         let (value, origin) = self.values.get(name).cloned().unwrap_or((String::new(), Origin::Default));
         ConfigError::Value { name: name.to_owned(), value, origin, reason: reason.to_string() }
+    }
+
+    /// As [`bad`](Self::bad), of a value that may be a secret.
+    pub(super) fn secret(&self, name: &'static str, reason: impl fmt::Display) -> ConfigError {
+        match self.bad(name, reason) {
+            ConfigError::Value { name, origin, reason, .. } => {
+                ConfigError::Value { name, value: "(not shown)".to_owned(), origin, reason }
+            }
+            other => other,
+        }
     }
 
     pub(super) fn parse<T: FromStr>(&self, name: &'static str, what: &str) -> Result<T, ConfigError> {

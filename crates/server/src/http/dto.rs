@@ -4,8 +4,10 @@ mod entry;
 mod figures;
 mod invalidation;
 mod load;
+mod monitor;
 mod query;
 mod report;
+mod settings;
 
 use std::time::SystemTime;
 
@@ -18,8 +20,14 @@ pub use invalidation::{InvalidateBody, InvalidatedDto};
 pub use load::{
     LoadBody, LoadDto, LoadLinks, LoadList, LoadRequestBody, LoadRequestDto, LoadSummary, OutcomeDto, ProgressDto,
 };
+pub use monitor::{
+    ActionDto, AlertDto, AlertList, CurvePointDto, DatasetCostDto, EndedDto, FiguresDto, MeasuredBody, OperationDto,
+    ProcessDto, RecommendationDto, RecommendationList, ReportDto, ScansDto, SlowestDto, StatementDto, TimerBody,
+    TimerDto, ms,
+};
 pub use query::{ExplainDto, ExplainRows, ExplainTimes, FacetDto, FacetValue, FacetsDto, PushedDto};
 pub use report::{CompactDto, VerifyDto};
+pub use settings::{PolicyDetail, PolicyPatch, SettingDto, SettingList, SettingsPatch};
 
 /// All datasets.
 #[derive(Debug, Serialize, ToSchema)]

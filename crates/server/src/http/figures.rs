@@ -13,7 +13,7 @@ pub fn all(state: &AppState) -> CacheStats {
     let memory = MemoryFigures {
         entries: tables.entries + bodies.entries,
         bytes: tables.bytes + bodies.bytes,
-        max_bytes: state.pipeline.tables().config().max_bytes + state.bodies.config().max_bytes,
+        max_bytes: state.pipeline.tables().max_bytes() + state.bodies.max_bytes(),
         hits: tables.hits + bodies.hits,
         misses: tables.misses + bodies.misses,
         evictions: tables.evictions + bodies.evictions,
@@ -38,7 +38,7 @@ fn of_cache<V: Send + Sync + 'static>(cache: &Cache<V>, stats: &Stats) -> CacheF
     CacheFigures {
         entries: stats.entries,
         bytes: stats.bytes,
-        max_bytes: cache.config().max_bytes,
+        max_bytes: cache.max_bytes(),
         hits: stats.hits,
         misses: stats.misses,
         disk_hits: stats.disk_hits,

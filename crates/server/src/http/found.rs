@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderValue;
 use cache_core::{Hit, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stale, Stored};
@@ -16,8 +16,10 @@ use super::body::Body;
 use super::cache_headers::{self, Detail, ForClients};
 use super::make::Maker;
 use super::question::Wanted;
+use super::timing::Timings;
 use crate::problem::Problem;
 use crate::state::AppState;
+use crate::watch::Watch;
 
 /// A body that was found or made.
 pub(super) struct Found {
@@ -32,6 +34,8 @@ pub(super) struct Found {
     /// Whether it may be served without a further look for as long as it is fresh and valid. A body from before a restart
     /// is not, until its source has said that the data is still the same.
     pub(super) lasting: bool,
+    /// What it took.
+    pub(super) timings: Timings,
 }
 
 /// The body from its cache, or made of the dataset's table: once for all who wait.
@@ -43,12 +47,16 @@ pub(super) async fn load(
 ) -> Result<Found, Problem> {
     let dataset = &wanted.dataset;
     loop {
+        let started = Instant::now();
         let prepared = state.pipeline.prepare(dataset, call).await?;
+        let (prepared_after, looking) = (started.elapsed(), Instant::now());
         let (key, table) = (key.at_version(prepared.version()), prepared.from());
         let options = options(dataset, table, call);
         let load = loader(state, prepared, Arc::clone(wanted), &key, call);
         let loaded = state.bodies.try_get_or_load(&key, options, load).await;
         let loaded = loaded.map_err(|error| load_problem(dataset, error))?;
+        let timings = Timings { table: prepared_after, body: looking.elapsed() };
+        tell(&state.watch, &key, &loaded, timings.body);
         let was_there = !matches!(loaded.how(), How::Led | How::Joined);
         let lasting = match table {
             Some(table) => table != AnswerFrom::Stale,
@@ -66,7 +74,17 @@ pub(super) async fn load(
         let for_clients = ForClients::of(&dataset.policy);
         let control = if lasting { for_clients.value(hit.age(), freshness_ms) } else { cache_headers::ask_again() };
         let status = cache_status(&loaded, freshness_ms, table);
-        return Ok(Found { hit, status, control, for_clients, lasting });
+        return Ok(Found { hit, status, control, for_clients, lasting, timings });
+    }
+}
+
+/// Notes a read of the cache of bodies.
+fn tell(watch: &Watch, key: &Key, loaded: &Loaded<Arc<Body>>, took: Duration) {
+    watch.touch(key.sample_hash(), loaded.hit().bytes());
+    match loaded.how() {
+        How::Hit | How::Stale => watch.tier("memory tier", took),
+        How::Restored => watch.tier("disk tier", took),
+        How::Led | How::Joined | How::StaleOnError => {}
     }
 }
 
@@ -98,6 +116,7 @@ fn loader(
         max_rows: state.config.max_rows,
         max_bytes: state.bodies.config().max_entry_bytes,
         worth: Arc::clone(&state.worth),
+        watch: Arc::clone(&state.watch),
     };
     // The load is everybody's who waits for it: this caller's deadline is not in it.
     let call = CallOptions { deadline: None, ..call.clone() };

@@ -6,6 +6,7 @@
 //! here, before routing, because routing costs more than the look-up; and other rows too, because it costs a fifth of a
 //! small query.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,9 +20,10 @@ use actix_web::{Error, HttpMessage, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::request_id::{self, RequestId};
-use super::rows;
+use super::{rows, timing};
 use crate::problem::Problem;
 use crate::state::AppState;
+use crate::watch::ROWS;
 
 /// The longest path and query that is read.
 pub const MAX_TARGET_BYTES: usize = 16 * 1024;
@@ -69,16 +71,18 @@ where
     forward_ready!(service);
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        let started = Instant::now();
         if let Err(problem) = admit(&self.state, &request) {
             let id = id_of(&request);
             let answer = finish(problem.respond(as_text(&id)), id);
             return Either::Left(ready(Ok(request.into_response(answer))));
         }
-        if let Some(answer) = rows::from_memo(&self.state, request.head()) {
+        if let Some(mut answer) = rows::from_memo(&self.state, request.head(), started) {
+            timing::add(&mut answer, request.headers(), started.elapsed());
             let answer = finish(answer, id_of(&request));
             return Either::Left(ready(Ok(request.into_response(answer))));
         }
-        let (service, id, started) = (Rc::clone(&self.service), id_of(&request), Instant::now());
+        let (service, id) = (Rc::clone(&self.service), id_of(&request));
         let request_id: Arc<str> = as_text(&id).into();
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
         let state = Arc::clone(&self.state);
@@ -88,7 +92,9 @@ where
                 problem.log(as_text(&id), &format!("{method} {path}"));
                 problem.respond(as_text(&id))
             };
-            let mut answer = match rows::dataset_of(&method, &path).filter(|_| state.is_ready()) {
+            let of_rows = rows::dataset_of(&method, &path).filter(|_| state.is_ready());
+            let is_rows = of_rows.is_some();
+            let mut answer = match of_rows {
                 Some(name) => {
                     let (call, target) = (state.call(&request_id), rows::target_of(request.head()));
                     let answer = rows::answer(&state, name, target, request.query_string(), request.headers(), &call);
@@ -103,7 +109,9 @@ where
                     }
                 }
             };
-            let (status, ms) = (answer.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
+            let (status, took) = (answer.status().as_u16(), started.elapsed());
+            state.watch.request(&operation_of(&answer, &method, is_rows), took, status);
+            let ms = took.as_secs_f64() * 1e3;
             tracing::debug!(
                 request_id = as_text(&id),
                 status,
@@ -111,8 +119,22 @@ where
                 "{method} {path} {status} in {ms:.1} ms"
             );
             answer.headers_mut().insert(REQUEST_ID, id);
-            Ok(answer)
+            let (request, mut answer) = answer.into_parts();
+            timing::add(&mut answer, request.headers(), took);
+            Ok(ServiceResponse::new(request, answer))
         }))
+    }
+}
+
+/// What a request counts as: its method and its route, of which there are only so many.
+fn operation_of(answer: &ServiceResponse<BoxBody>, method: &Method, is_rows: bool) -> Cow<'static, str> {
+    if is_rows {
+        return ROWS.into();
+    }
+    let is_known = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE].contains(method);
+    match answer.request().match_pattern().filter(|_| is_known) {
+        Some(pattern) => format!("{method} {}", pattern.replace(":.*", "")).into(),
+        None => "a route that is none".into(),
     }
 }
 

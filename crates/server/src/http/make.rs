@@ -15,6 +15,7 @@ use super::page::Page;
 use super::question::{Question, RowsWanted, Wanted};
 use super::stream::Rows;
 use super::worth::Worth;
+use crate::watch::Watch;
 
 /// A number that no other process has.
 static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
@@ -29,6 +30,8 @@ pub(super) struct Maker {
     pub(super) max_bytes: u64,
     /// Which bodies go to disk.
     pub(super) worth: Arc<Worth>,
+    /// Is told how long encoding takes.
+    pub(super) watch: Arc<Watch>,
 }
 
 impl Maker {
@@ -98,8 +101,9 @@ impl Maker {
                 let encoded = encoded(&rows, format, max_bytes)?;
                 Ok(encoded.map(|bytes| Body::new(bytes, format, coding, page, from)))
             });
-            let body = body.await?;
+            let (started, body) = (Instant::now(), body.await?);
             stop.disarm();
+            self.watch.dataset("encode", &wanted.dataset.name, started.elapsed(), body.is_ok());
             if let Some(body) = body? {
                 return Ok(body);
             }

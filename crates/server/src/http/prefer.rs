@@ -1,4 +1,4 @@
-//! What a client prefers: RFC 7240's `Prefer`, of which `count=` and `wait=` are understood.
+//! What a client prefers: RFC 7240's `Prefer`, of which `count=`, `wait=` and `timing` are understood.
 
 use std::time::Duration;
 
@@ -19,6 +19,14 @@ pub(super) fn counting(headers: &HeaderMap) -> Option<Counting> {
         }
         by_name(value.trim().trim_matches('"'))
     })
+}
+
+/// Whether the client wants to know what its answer took.
+pub(super) fn timing(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(PREFER).filter_map(|value| HeaderValue::to_str(value).ok());
+    let mut preferences = values.flat_map(|value| value.split(','));
+    preferences
+        .any(|preference| preference.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case("timing")))
 }
 
 /// How long the client wants to wait for what takes its time.

@@ -8,7 +8,7 @@ use actix_web::http::Method;
 use actix_web::{App, Error, HttpRequest, Resource, Route, guard, web};
 
 use super::guard::Guard;
-use super::handlers::{cache, datasets, docs, health, loads, plugins};
+use super::handlers::{cache, datasets, docs, health, loads, monitor, plugins, settings};
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -38,12 +38,32 @@ pub fn create_app(
         .service(write("/api/v1/datasets/{name}/query", web::post().to(datasets::query)))
         .service(write("/api/v1/datasets/{name}/refresh", web::post().to(datasets::refresh)))
         .service(write("/api/v1/datasets/{name}/touch", web::post().to(datasets::touch)))
+        .service(
+            read("/api/v1/datasets/{name}/policy", web::route().to(settings::policy))
+                .route(web::patch().to(settings::change_policy))
+                .route(web::delete().to(settings::reset_policy))
+                .default_service(refuse("GET, HEAD, PATCH, DELETE")),
+        )
+        .service(
+            read("/api/v1/settings", web::route().to(settings::list))
+                .route(web::patch().to(settings::change))
+                .default_service(refuse("GET, HEAD, PATCH")),
+        )
+        .service(drop("/api/v1/settings/{name}", web::delete().to(settings::reset)))
+        .service(read("/api/v1/monitor/report", web::route().to(monitor::report)))
+        .service(read("/api/v1/monitor/alerts", web::route().to(monitor::alerts)))
+        .service(read("/api/v1/monitor/recommendations", web::route().to(monitor::recommendations)))
+        .service(write("/api/v1/monitor/recommendations/{id}/apply", web::post().to(monitor::apply)))
+        .service(read("/api/v1/monitor/events", web::route().to(monitor::follow)))
+        .service(write("/api/v1/monitor/timers", web::post().to(monitor::begin_timer)))
+        .service(drop("/api/v1/monitor/timers/{id}", web::delete().to(monitor::end_timer)))
+        .service(write("/api/v1/monitor/operations", web::post().to(monitor::record)))
+        .service(read("/metrics", web::route().to(monitor::metrics)))
         .service(read("/api/v1/plugins", web::route().to(plugins::list)))
         .service(write("/api/v1/plugins/reload", web::post().to(plugins::reload)))
         .service(write("/api/v1/plugins/{name}/reset", web::post().to(plugins::reset)))
         .service(
-            web::resource("/api/v1/loads")
-                .route(web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(loads::list))
+            read("/api/v1/loads", web::route().to(loads::list))
                 .route(web::post().to(loads::start))
                 .default_service(refuse("GET, HEAD, POST")),
         )

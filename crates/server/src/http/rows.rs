@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BodyStream, MessageBody};
@@ -33,16 +34,19 @@ const PREFIX: &str = "/api/v1/datasets/";
 
 /// The answer to a request that was made before and whose body is there. Nothing is parsed,
 /// serialized or compressed.
-pub fn from_memo(state: &AppState, head: &RequestHead) -> Option<HttpResponse> {
+pub fn from_memo(state: &AppState, head: &RequestHead, started: Instant) -> Option<HttpResponse> {
     let target = head.uri.path_and_query()?.as_str();
     if head.method != Method::GET || !target.starts_with(PREFIX) {
         return None;
     }
     let remembered = state.memo.get(&asked(target, &head.headers)?, state.pipeline.generation())?;
-    let hit = state.bodies.get(&remembered.key.at_version(remembered.dataset.version()))?;
+    let key = remembered.key.at_version(remembered.dataset.version());
+    let hit = state.bodies.get(&key)?;
     let status = cache_headers::hit(hit.freshness_ms(), Detail::Memory);
     let cache_control = remembered.for_clients.value(hit.age(), hit.freshness_ms());
-    Some(respond(state, &hit, status, cache_control, Some(&head.headers)))
+    let answer = respond(state, &hit, status, cache_control, Some(&head.headers));
+    state.watch.hit(key.sample_hash(), hit.bytes(), started.elapsed());
+    Some(answer)
 }
 
 /// Path and query of a request, as sent.
@@ -147,7 +151,9 @@ async fn rows(
         let for_clients = found.for_clients.clone();
         state.memo.insert(&asked, Remembered { generation, dataset, key, for_clients });
     }
-    Ok(respond(state, &found.hit, found.status, found.control, readers))
+    let mut answer = respond(state, &found.hit, found.status, found.control, readers);
+    answer.extensions_mut().insert(found.timings);
+    Ok(answer)
 }
 
 /// What of a request decides its body; `None` if a header comes in several lines, which is not remembered.

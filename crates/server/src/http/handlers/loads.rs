@@ -46,6 +46,12 @@ pub async fn start(
     super::when_ready(&state)?;
     let (requests, options) = loads::read(&body)?;
     let job = state.jobs.start(requests, options).map_err(|many| Problem::too_many_loads(many.running))?;
+    tell(&state, &job, "began");
+    let (ending, watched) = (Arc::clone(&job), Arc::clone(&state));
+    state.background.handle().spawn(async move {
+        ending.wait().await;
+        tell(&watched, &ending, "ended");
+    });
     let wait = prefer::wait(request.headers()).map(|wait| wait.min(MAX_WAIT));
     if let Some(wait) = wait {
         // It goes on if it takes longer.
@@ -58,6 +64,13 @@ pub async fn start(
         answer.insert_header((PREFERENCE_APPLIED, format!("wait={}", wait.as_secs())));
     }
     Ok(answer.json(loads::document(&job)))
+}
+
+/// Tells whoever follows the server.
+fn tell(state: &AppState, job: &Job, what: &str) {
+    let seen = job.look();
+    let told = json!({ "what": what, "id": &*job.id, "state": seen.state.name(), "total": job.requests.len(), "failed": seen.failed() });
+    state.watch.feed.tell("load", &told);
 }
 
 /// List the loads

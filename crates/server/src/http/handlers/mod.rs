@@ -15,7 +15,9 @@ pub mod datasets;
 pub mod docs;
 pub mod health;
 pub mod loads;
+pub mod monitor;
 pub mod plugins;
+pub mod settings;
 
 /// What the plugins offer is looked up only once they were loaded for the first time.
 fn when_ready(state: &AppState) -> Result<(), Problem> {

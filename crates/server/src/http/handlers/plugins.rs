@@ -77,7 +77,7 @@ pub async fn reset(state: Data<AppState>, name: Path<String>) -> Result<Json<Plu
 }
 
 /// The plugins as clients see them: one counts as loaded once its datasets are served.
-fn shown(state: &AppState, mut statuses: Vec<PluginStatus>) -> PluginList {
+pub(crate) fn shown(state: &AppState, mut statuses: Vec<PluginStatus>) -> PluginList {
     let catalog = state.pipeline.catalog();
     for status in &mut statuses {
         // What it offers now, which may be more than when it was loaded.
