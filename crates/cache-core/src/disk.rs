@@ -16,7 +16,7 @@ use crate::entry::{Entry, Extras, Windows};
 use crate::key::{Key, Namespace};
 use crate::origin::Origin;
 use crate::persist::Persist;
-use crate::stamps::Stamps;
+use crate::stamps::{Floor, Stamps};
 use crate::tier::{ByteTier, Listed, Meta, Payload, RecordKey, Write, millis};
 
 pub(crate) struct Disk<V> {
@@ -100,7 +100,15 @@ impl<V> Disk<V> {
 
 impl<V: Send + Sync + 'static> Disk<V> {
     /// Hands an entry to the tier, which encodes it on a thread of its own. `began` is the counter from before its load.
-    pub(crate) fn write(&self, key: &Key, entry: &Shared<Entry<V>>, began: u64, value_bytes: u64, clock: &Clock) {
+    pub(crate) fn write(
+        &self,
+        key: &Key,
+        entry: &Shared<Entry<V>>,
+        began: u64,
+        value_bytes: u64,
+        clock: &Clock,
+        floor: Floor,
+    ) {
         let loaded_at = clock.wall() - clock.exact().since(entry.origin.loaded_at());
         let loaded_at_ms = millis(loaded_at);
         let ttl = entry.expires.since(entry.origin.loaded_at());
@@ -120,7 +128,7 @@ impl<V: Send + Sync + 'static> Disk<V> {
         // Not the stamps, which hold the tier: it could never be closed by letting go of it.
         let (entry, clock) = (Shared::clone(entry), clock.clone());
         let encode = move || {
-            if !entry.may_be_of_use(clock.now()) {
+            if !entry.is_usable(clock.now(), &floor) {
                 return None;
             }
             // Unwind safe, as decoding is. A panic would end the tier's thread.

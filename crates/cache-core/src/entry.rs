@@ -21,7 +21,7 @@ use triomphe::Arc as Shared;
 use crate::clock::Moment;
 use crate::key::Key;
 use crate::origin::Origin;
-use crate::stamps::{Cell, Stamps};
+use crate::stamps::{Cell, Floor, Stamps};
 
 /// A value on its way into the cache, with what the cache must know of it.
 #[derive(Clone, Debug)]
@@ -227,10 +227,11 @@ impl<V> Entry<V> {
         self.windows().freshness(self.expires, now).map_or(State::Dead, State::Usable)
     }
 
-    /// Whether it may still be of use, as far as the entry tells by itself: an invalidation of everything is not seen.
-    pub(crate) fn may_be_of_use(&self, now: Moment) -> bool {
+    /// As [`State::is_usable`], for who does not have the stamps.
+    pub(crate) fn is_usable(&self, now: Moment, floor: &Floor) -> bool {
         let counter = self.origin.counter();
         now < self.usable_until()
+            && floor.admits(counter)
             && self.cell.is_valid(counter)
             && self.tags().iter().all(|tag| tag.cell.is_valid(counter))
     }

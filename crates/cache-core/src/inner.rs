@@ -362,7 +362,9 @@ impl<V> Inner<V> {
         let disk = self.disk.as_ref();
         let persist = terms.persist && item.persist;
         let hand_on = |stored: bool| match disk {
-            Some(disk) if stored && persist => disk.write(key, &entry, began, item.bytes, &self.clock),
+            Some(disk) if stored && persist => {
+                disk.write(key, &entry, began, item.bytes, &self.clock, self.stamps.floor());
+            }
             // What is on disk is older than what the caller has seen.
             Some(disk) => disk.tier.remove(&disk.record_key(key)),
             None => {}

@@ -36,12 +36,16 @@ pub struct Stamps {
     counter: AtomicU64,
     /// Where the counter began.
     first: u64,
-    /// What is older than this is invalid in every namespace.
-    floor: AtomicU64,
+    floor: Floor,
     registry: Mutex<Registry>,
     max_cells: usize,
     tier: Option<Arc<dyn ByteTier>>,
 }
+
+/// What is older than this is invalid in every namespace. It is shared with what waits to be written, which must not hold
+/// the stamps: they hold the tier that it waits for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Floor(Arc<AtomicU64>);
 
 #[derive(Debug)]
 struct Registry {
@@ -71,6 +75,22 @@ pub enum Noted {
     Changed,
 }
 
+impl Floor {
+    /// Whether what began at `counter` may be served, as far as everything goes.
+    #[inline]
+    pub(crate) fn admits(&self, counter: u64) -> bool {
+        self.0.load(Ordering::Acquire) <= counter
+    }
+
+    fn stamp(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn raise(&self, stamp: u64) {
+        self.0.fetch_max(stamp, Ordering::SeqCst);
+    }
+}
+
 impl Stamps {
     /// No invalidations yet, and none that outlives the process.
     pub fn new() -> Self {
@@ -84,7 +104,7 @@ impl Stamps {
         let Restored { epoch: _, last_stamp: _, floor, namespaces, tags, fingerprints } = restored;
         let mut stamps = Self::new();
         (stamps.counter, stamps.first) = (AtomicU64::new(first), first);
-        stamps.floor = AtomicU64::new(floor);
+        stamps.floor.raise(floor);
         for (name, stamp) in namespaces {
             stamps.cell(&Namespace::new(name)).invalidated.fetch_max(stamp, Ordering::SeqCst);
         }
@@ -108,7 +128,7 @@ impl Stamps {
         Self {
             counter: AtomicU64::new(0),
             first: 0,
-            floor: AtomicU64::new(0),
+            floor: Floor::default(),
             registry: Mutex::new(Registry { namespaces: HashMap::new(), tags: HashMap::new(), fold_at: max_cells }),
             max_cells,
             tier: None,
@@ -118,6 +138,11 @@ impl Stamps {
     /// The last stamp that was given. A load reads it before it begins.
     pub fn counter(&self) -> u64 {
         self.counter.load(Ordering::SeqCst)
+    }
+
+    /// The invalidations of everything.
+    pub(crate) fn floor(&self) -> Floor {
+        self.floor.clone()
     }
 
     /// How many stamps this process has given.
@@ -141,7 +166,7 @@ impl Stamps {
     /// It holds in this process but may not in the next one.
     pub fn invalidate_all(&self) -> Result<u64, NotDurable> {
         let stamp = self.next();
-        self.floor.fetch_max(stamp, Ordering::SeqCst);
+        self.floor.raise(stamp);
         self.record(stamp, || Change::All { stamp })
     }
 
@@ -255,7 +280,7 @@ impl Stamps {
     /// Whether what began at `counter` may be served, as far as everything and this cell go.
     #[inline]
     pub(crate) fn is_valid(&self, cell: &Cell, counter: u64) -> bool {
-        self.floor.load(Ordering::Acquire) <= counter && cell.is_valid(counter)
+        self.floor.admits(counter) && cell.is_valid(counter)
     }
 
     /// Whether what began at `counter` may be stored, or its flight joined.
@@ -272,7 +297,7 @@ impl Stamps {
     /// Takes cells away that nobody holds: first those that say no more than the floor does, then the oldest, until
     /// three quarters of the limit are left. The oldest first, because the floor that they raise covers everything.
     fn fold(&self, registry: &mut Registry) {
-        let floor = self.floor.load(Ordering::SeqCst);
+        let floor = self.floor.stamp();
         registry.retain(|cell| cell.newest() > floor || cell.fingerprint.lock().is_some());
         let target = self.max_cells - self.max_cells / 4;
         if registry.len() > target {
@@ -280,7 +305,7 @@ impl Stamps {
             idle.sort_unstable();
             let surplus = registry.len() - target;
             if let Some(&highest) = idle.get(surplus.min(idle.len()).saturating_sub(1)) {
-                self.floor.fetch_max(highest, Ordering::SeqCst);
+                self.floor.raise(highest);
                 registry.retain(|cell| cell.newest() > highest);
             }
         }

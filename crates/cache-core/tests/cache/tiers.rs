@@ -306,12 +306,14 @@ async fn flush_and_close_write_what_waits() {
 #[test]
 fn what_goes_out_of_date_while_it_waits_is_not_written() {
     let life = Life::new();
-    life.disk.hold();
-    life.insert(&key("a"), 1);
-    life.insert(&key("b"), 2);
-    life.invalidate(Scope::Namespace(key("a").namespace().clone()));
-    life.disk.release();
-    assert_eq!(life.disk.len(), 0);
+    for scope in [Scope::Namespace(key("a").namespace().clone()), Scope::Tag(Arc::from("red")), Scope::All] {
+        life.disk.hold();
+        life.insert_tagged(&key("a"), 1, "red");
+        life.insert_tagged(&key("b"), 2, "red");
+        life.invalidate(scope.clone());
+        life.disk.release();
+        assert_eq!(life.disk.len(), 0, "{scope:?}");
+    }
     life.disk.hold();
     life.insert(&key("a"), 1);
     life.clock.advance(TTL);
