@@ -63,6 +63,14 @@ impl Control {
         fs::rename(beside, self.path("version")).expect("a rename");
     }
 
+    /// Has scans wait so long before their first rows.
+    ///
+    /// # Panics
+    /// When the folder cannot be written to.
+    pub fn set_delay_ms(&self, delay: u64) {
+        fs::write(self.path("delay_ms"), delay.to_string()).expect("a file");
+    }
+
     /// Takes the source down, or up again.
     pub fn set_down(&self, down: bool) {
         self.switch("down", down);

@@ -267,7 +267,9 @@ impl<V> Memory<V> {
     }
 
     fn forget(&self, entry: &Entry<V>) {
-        self.bytes.fetch_sub(entry.bytes, Ordering::Relaxed);
+        // Never below zero: a resize counts anew while entries are on their way out.
+        let less = |bytes: u64| Some(bytes.saturating_sub(entry.bytes));
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     fn stripe(&self, key: &Key) -> &Mutex<()> {

@@ -102,11 +102,6 @@ impl Dataset {
         self.state.usage.look()
     }
 
-    /// Whether its source leaves out rows for filters, as far as it was seen to.
-    pub fn pushes_down(&self) -> bool {
-        self.state.exactness.pushes_any_down()
-    }
-
     pub(crate) fn exactness(&self) -> &Exactness {
         &self.state.exactness
     }

@@ -44,11 +44,6 @@ impl Exactness {
         self.0.lock().some.contains(shape)
     }
 
-    /// Whether the source leaves out rows for filters of any shape that was seen.
-    pub(crate) fn pushes_any_down(&self) -> bool {
-        !self.0.lock().some.is_empty()
-    }
-
     /// The source has said this of them.
     pub(crate) fn learn(&self, shape: &FilterShape, applied: &[Applied]) {
         let mut known = self.0.lock();
@@ -89,7 +84,7 @@ mod tests {
         assert!(!exactness.is_exact(&FilterShape::of(&[filter(0, FilterOp::Eq)])));
         exactness.learn(&shape, &[Applied::Exact, Applied::Inexact]);
         assert!(!exactness.is_exact(&shape));
-        assert!(exactness.pushes_down(&shape) && exactness.pushes_any_down());
+        assert!(exactness.pushes_down(&shape));
         exactness.learn(&shape, &[Applied::No, Applied::No]);
         assert!(!exactness.is_exact(&shape) && !exactness.pushes_down(&shape));
     }

@@ -24,6 +24,14 @@ use crate::scan::{OnApplied, OnBegin, ResultSink, ScanFailure, TableSink};
 use crate::table::Table;
 use crate::usage::WholeScan;
 
+/// What a load has read.
+struct Read {
+    item: Item<Arc<Table>>,
+    brought: Brought,
+    /// Whether there are no more rows behind it.
+    is_last: bool,
+}
+
 type BoxedLoad = std::pin::Pin<Box<dyn Future<Output = Result<Item<Arc<Table>>, Error>> + Send>>;
 
 impl DataPipeline {
@@ -47,13 +55,13 @@ impl DataPipeline {
                     let fetched = this.inner.fetch.fetch(job).await;
                     fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
                     let table = compute(u64::MAX, move || sink.finish(version)).await?;
-                    this.item(&dataset, table)
+                    this.read(&dataset, table)
                 };
                 let loaded = loaded.await;
-                let brought = loaded.as_ref().map(|(_, brought)| *brought);
+                let brought = loaded.as_ref().map(|read| read.brought);
                 dataset.usage().table_load(started.elapsed(), brought.as_ref().ok().map(|it| (it.rows, it.bytes)));
                 this.inner.observer.loaded(&dataset, started.elapsed(), brought);
-                loaded.map(|(item, _)| item)
+                loaded.map(|read| read.item)
             })
         }
     }
@@ -97,19 +105,23 @@ impl DataPipeline {
                     fetched.map_err(|error| this.scan_failed(&dataset, sink.failure(), error))?;
                     run.stop_at(Instant::now() + this.inner.query_timeout);
                     let table = compute(u64::MAX, move || sink.finish(version)).await?;
-                    this.item(&dataset, table)
+                    this.read(&dataset, table)
                 };
                 let loaded = loaded.await;
                 stop.disarm();
-                let brought = loaded.as_ref().map(|(_, brought)| *brought);
+                let brought = loaded.as_ref().map(|read| read.brought);
                 dataset.usage().result_load(started.elapsed(), brought.as_ref().ok().map(|brought| brought.bytes));
-                if brought.is_ok() && query.limit().is_none() && !dataset.exactness().pushes_down(&asked) {
+                // Fewer rows than asked for are all that there are: the source was read to its end.
+                let to_the_end = loaded
+                    .as_ref()
+                    .is_ok_and(|read| read.is_last && query.limit().is_none_or(|limit| read.brought.rows < limit));
+                if to_the_end && !dataset.exactness().pushes_down(&asked) {
                     let (rows, bytes) = listed.progress.received();
                     let bytes = bytes * dataset.schema.fields().len() as u64 / columns.max(1) as u64;
                     dataset.usage().whole_scan(WholeScan { rows, bytes, took: started.elapsed() });
                 }
                 this.inner.observer.loaded(&dataset, started.elapsed(), brought);
-                loaded.map(|(item, _)| item)
+                loaded.map(|read| read.item)
             })
         }
     }
@@ -128,10 +140,11 @@ impl DataPipeline {
         })
     }
 
-    fn item(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<(Item<Arc<Table>>, Brought), Error> {
+    fn read(&self, dataset: &Dataset, table: Result<Table, ScanFailure>) -> Result<Read, Error> {
         let table = table.map_err(|failure| self.failed(dataset, failure))?;
         let (brought, bytes) = (Brought { rows: table.rows, bytes: table.bytes }, table.weight());
-        Ok((Item::new(Arc::new(table), bytes).with_tags(dataset.item_tags()), brought))
+        let is_last = table.next.is_none();
+        Ok(Read { item: Item::new(Arc::new(table), bytes).with_tags(dataset.item_tags()), brought, is_last })
     }
 
     /// The error of a scan that the sink ended, or that the source failed.

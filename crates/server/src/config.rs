@@ -263,6 +263,7 @@ fn thresholds(layers: &Layers) -> Result<Thresholds, ConfigError> {
         min_errors: layers.parse("alert_min_errors", "a number of failures")?,
         stale_for: layers.duration("alert_stale_for")?,
         clear_after: layers.duration_or_zero("alert_clear_after")?,
+        quiet_after: layers.duration_or_zero("alert_quiet_after")?,
         ..Thresholds::default()
     })
 }

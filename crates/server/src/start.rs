@@ -42,6 +42,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Result<Arc<AppState>> {
     let changes = Changes::read(home.path()).context("read what was applied, in 'applied.json' of the home")?;
     let mut config = Config::resolve(&layers.with_applied(&changes.settings))?;
+    // The caches are cut for the budgets of the file, so that what was applied can always be taken back.
+    let base = Config::resolve(&layers)?;
+    config.policy.max_bytes = config.policy.max_bytes.min(base.tables_max_bytes / 10 * 9);
     let policies =
         changes.policies(&config.datasets).map_err(|reason| anyhow!("use the policies that were applied: {reason}"))?;
     config.persist |= policies.values().any(|policy| policy.persist == Some(true));
@@ -59,7 +62,7 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
     let pipeline = DataPipeline::new(PipelineOptions {
         policy: config.policy,
         datasets: policies,
-        tables_max_bytes: config.tables_max_bytes,
+        tables_max_bytes: base.tables_max_bytes,
         tables_max_entries: 100_000,
         rules: Rules {
             limits: Limits { max_rows: config.max_rows, ..Limits::default() },
@@ -79,7 +82,7 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
     })
     .context("size the cache of tables")?;
     let mut bodies = Cache::builder("bodies")
-        .max_bytes(config.bodies_max_bytes)
+        .max_bytes(base.bodies_max_bytes)
         .max_entries(MAX_BODIES)
         .ttl(config.policy.ttl)
         .load_timeout(config.policy.load_timeout)
@@ -89,6 +92,8 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
         bodies = bodies.persist(BodyLayout { max_rows: config.max_rows }).tier(tier).compression(config.compression);
     }
     let bodies = bodies.build().context("size the cache of bodies")?;
+    pipeline.tables().set_max_bytes(config.tables_max_bytes).context("give the cache of tables what was applied")?;
+    bodies.set_max_bytes(config.bodies_max_bytes).context("give the cache of bodies what was applied")?;
     let exposure = if address.ip().is_loopback() { Exposure::Loopback } else { Exposure::Network };
     let defaults = HashMap::from([("files".to_owned(), serde_json::json!({ "root": config.data }))]);
     let options = HostOptions {

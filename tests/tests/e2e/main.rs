@@ -4,6 +4,7 @@
 //! its own, so that they run side by side. `cargo xtask test` builds what they start.
 #![forbid(unsafe_code)]
 
+mod alerts;
 mod bad_plugins;
 mod bad_queries;
 mod bad_requests;
@@ -26,6 +27,7 @@ mod guard;
 mod kill_nine;
 mod loads;
 mod misbehaviour;
+mod monitoring;
 mod more_formats;
 mod names;
 mod openapi;
@@ -35,6 +37,7 @@ mod paging;
 mod posted;
 mod query_bounds;
 mod random_questions;
+mod recommendations;
 mod refresh;
 mod representations;
 mod restart_from_disk;

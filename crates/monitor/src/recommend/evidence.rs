@@ -69,8 +69,6 @@ pub struct DatasetEvidence {
     pub table_rows: Option<u64>,
     /// How long the whole table takes to load, or is estimated to.
     pub full_load_time: Option<Duration>,
-    /// Whether the source itself can pick rows, so that it need not give all of them.
-    pub pushes_down: bool,
     /// How many queries were answered, from the cache or not.
     pub queries: u64,
     /// How many of them were not like any other.

@@ -78,7 +78,7 @@ fn query(dataset: &DatasetEvidence) -> Option<Recommendation> {
     }
     let part = dataset.rows_returned as f64 / could_have_returned;
     let hardly_used = dataset.loads >= MIN_LOADS && dataset.loads > dataset.queries && part <= SMALL_PART;
-    if size < LARGE || !hardly_used || !dataset.pushes_down {
+    if size < LARGE || !hardly_used {
         return None;
     }
     let name = &dataset.name;
@@ -106,10 +106,9 @@ fn query(dataset: &DatasetEvidence) -> Option<Recommendation> {
         advice: format!("set the mode of {name} to query"),
         expected: Statement::new(
             format!(
-                "at most {} reads of the source instead of {}, each of about {} of the rows, and {} of memory are free",
+                "at most {} reads of the source instead of {}, and {} of memory are free",
                 dataset.queries,
                 dataset.loads,
-                percent(part),
                 bytes(size)
             ),
             [("loads", dataset.queries as f64), ("row_share", part), ("bytes_freed", size as f64)],
@@ -150,7 +149,6 @@ mod tests {
             max_bytes: 1 << 30,
             table_bytes: Some(64 << 20),
             table_rows: Some(1_000),
-            pushes_down: true,
             loads: 5,
             queries: 4,
             rows_returned: 40,
@@ -203,7 +201,6 @@ mod tests {
 
     #[test]
     fn a_source_that_gives_all_its_rows_whatever_is_asked_is_better_kept_as_a_whole() {
-        check(&DatasetEvidence { pushes_down: false, ..unused() }, None);
         check(&DatasetEvidence { queries: 0, rows_returned: 0, ..unused() }, None);
     }
 }

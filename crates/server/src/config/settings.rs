@@ -80,6 +80,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("alert_min_errors", "5", "the fewest failures for their share to mean something"),
     setting("alert_stale_for", "10m", "how long a dataset may be answered with old data"),
     setting("alert_clear_after", "30s", "how long a value has to be well again before its alert is over"),
+    setting("alert_quiet_after", "5m", "how long nothing must happen before the alert of something that happened is over"),
     setting("alert_webhook", "", "http:// URL that raised and cleared alerts are sent to, as POST of JSON"),
     setting("event_streams", "256", "clients that follow events at a time"),
     setting("request_timeout", "60s", "how long a request may wait for its data"),

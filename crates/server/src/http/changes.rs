@@ -85,7 +85,10 @@ fn put_settings_in_force(state: &AppState, config: &Config) -> Result<(), Proble
     state.bodies.set_max_bytes(config.bodies_max_bytes).map_err(too_small("bodies_max_bytes"))?;
     state.watch.set_bodies_budget(config.bodies_max_bytes);
     let gate: GateOptions = config.fetch.gate;
-    state.fetcher.set_gate(gate);
+    if gate != state.fetcher.gate().options {
+        state.fetcher.set_gate(gate);
+        state.watch.workers_changed();
+    }
     Ok(())
 }
 

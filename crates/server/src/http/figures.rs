@@ -18,7 +18,11 @@ pub fn all(state: &AppState) -> CacheStats {
         misses: tables.misses + bodies.misses,
         evictions: tables.evictions + bodies.evictions,
     };
-    let disk = state.disk.figures(state.config.disk_max_bytes);
+    let disk = state.disk.figures(state.config.disk_max_bytes).map(|disk| DiskFigures {
+        hits: tables.disk_hits + bodies.disk_hits,
+        misses: tables.disk_misses + bodies.disk_misses,
+        ..disk
+    });
     CacheStats {
         entries: memory.entries,
         total_size_mb: mib(memory.bytes),
@@ -42,6 +46,7 @@ fn of_cache<V: Send + Sync + 'static>(cache: &Cache<V>, stats: &Stats) -> CacheF
         hits: stats.hits,
         misses: stats.misses,
         disk_hits: stats.disk_hits,
+        disk_misses: stats.disk_misses,
         stale_serves: stats.stale_serves,
         stale_on_error: stats.stale_on_error,
         hit_rate: stats.hit_rate(),
@@ -56,7 +61,7 @@ fn of_cache<V: Send + Sync + 'static>(cache: &Cache<V>, stats: &Stats) -> CacheF
         expirations: stats.expirations,
         invalidations: stats.invalidated,
         refusals: stats.refusals,
-        oldest_age_seconds: cache.oldest().map(|age| age.as_secs_f64()),
+        oldest_age_seconds: stats.oldest.map(|age| age.as_secs_f64()),
     }
 }
 
@@ -85,6 +90,7 @@ pub fn of_tier(stats: TierStats, max_bytes: u64) -> DiskFigures {
         corrupt: stats.corrupt,
         recoveries: stats.recoveries,
         degraded: stats.degraded,
+        ..DiskFigures::default()
     }
 }
 

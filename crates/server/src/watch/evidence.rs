@@ -56,7 +56,6 @@ fn of_dataset(dataset: &Dataset) -> DatasetEvidence {
         table_bytes: used.table.map(|(_, bytes)| bytes).or(used.whole_scan.map(|scan| scan.bytes)),
         table_rows: used.table.map(|(rows, _)| rows).or(used.whole_scan.map(|scan| scan.rows)),
         full_load_time: full_load.or(used.whole_scan.map(|scan| scan.took)),
-        pushes_down: dataset.pushes_down(),
         queries: used.questions,
         distinct_queries: used.result_loads.loaded,
         rows_returned: used.rows_answered,

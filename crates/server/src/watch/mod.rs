@@ -133,6 +133,11 @@ impl Watch {
         }
     }
 
+    /// Sources are called by more workers, or fewer.
+    pub fn workers_changed(&self) {
+        self.utilisation.forget();
+    }
+
     /// The alerts that are active, and those that are over, the latest first.
     pub fn alerts(&self) -> (Vec<Alert>, Vec<Alert>) {
         let book = self.book.lock();

@@ -31,6 +31,11 @@ impl Utilisation {
         seen.saturated += (saturated - seen.saturated) * share;
     }
 
+    /// There are more workers, or fewer: what was seen before tells nothing of them.
+    pub(super) fn forget(&self) {
+        *self.0.lock() = Seen::default();
+    }
+
     pub(super) fn seen(&self) -> Seen {
         *self.0.lock()
     }

@@ -63,6 +63,8 @@ pub struct CacheFigures {
     pub misses: u64,
     /// Of these: found on disk.
     pub disk_hits: u64,
+    /// Of these: looked for on disk, and not found there.
+    pub disk_misses: u64,
     /// Look-ups that were served stale data while it was loaded again.
     pub stale_serves: u64,
     /// Look-ups that were served old data because loading it again failed.
@@ -113,9 +115,13 @@ pub struct WindowDto {
 pub struct DiskFigures {
     /// Records held.
     pub entries: u64,
-    /// Bytes of their payloads, keys and metadata.
+    /// Bytes of their payloads, keys and metadata: at most two thirds of `max_bytes`.
     pub bytes: u64,
-    /// Bytes that may be held.
+    /// Look-ups that it answered.
+    pub hits: u64,
+    /// Look-ups that it did not.
+    pub misses: u64,
+    /// Bytes that the file may have.
     pub max_bytes: u64,
     /// Length of the file.
     pub file_bytes: u64,
