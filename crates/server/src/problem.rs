@@ -19,6 +19,8 @@ use pipeline::format::{EncodeError, Format};
 use plugin_sdk::{ErrorCode, SourceError};
 use serde::Serialize;
 
+use crate::http::trace_parent::TraceId;
+
 /// An error as a client sees it. One pointer, so that results with it stay small.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Parts>);
@@ -231,13 +233,14 @@ impl Problem {
             .cause(cause)
     }
 
-    /// Says in the log what the server is to blame for, once, under the id that the client has.
-    pub fn log(&self, request_id: &str, target: &str) {
+    /// Says in the log what the server is to blame for, once, under the id that the client has, and in its trace.
+    pub fn log(&self, request_id: &str, trace_id: Option<TraceId>, target: &str) {
         let Parts { status, code, detail, cause, .. } = &*self.0;
         if status.is_server_error() && *code != "starting" {
             let cause = cause.as_deref().unwrap_or(detail);
             tracing::warn!(
                 request_id,
+                trace_id = trace_id.map(tracing::field::display),
                 code,
                 status = status.as_u16(),
                 "{target} failed ({code}, request {request_id}): {cause}"
@@ -351,6 +354,8 @@ impl From<Error> for Problem {
             Error::Timeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
                 .hint("the load may still be under way: try again; raise request_timeout, or load_timeout in the dataset's policy")
                 .retry_after(5),
+            Error::LoadDeadline { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "load_deadline", error.to_string())
+                .hint("raise the load's deadline, or leave it out; what was under way may have been loaded all the same"),
             Error::NotDurable(not_durable) => Self::invalidation_not_durable(not_durable),
             Error::Encode(encode) => Self::new(StatusCode::NOT_ACCEPTABLE, "not_encodable", encode.to_string())
                 .hint("select fewer columns, or ask for format=arrow, which carries every type"),

@@ -45,4 +45,5 @@ mod shutdown;
 mod stale;
 mod streaming;
 mod tidy;
+mod traces;
 mod worker_crash;

@@ -20,6 +20,7 @@ use actix_web::{Error, HttpMessage, HttpResponse};
 use futures_util::future::{Either, LocalBoxFuture};
 
 use super::request_id::{self, RequestId};
+use super::trace_parent::TraceParent;
 use super::{rows, timing};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -78,18 +79,19 @@ where
             return Either::Left(ready(Ok(request.into_response(answer))));
         }
         if let Some(mut answer) = rows::from_memo(&self.state, request.head(), started) {
-            timing::add(&mut answer, request.headers(), started.elapsed());
+            timing::add(&mut answer, request.headers(), || started.elapsed());
             let answer = finish(answer, id_of(&request));
             return Either::Left(ready(Ok(request.into_response(answer))));
         }
         let (service, id) = (Rc::clone(&self.service), id_of(&request));
         let request_id: Arc<str> = as_text(&id).into();
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
-        let state = Arc::clone(&self.state);
+        let (state, parent) = (Arc::clone(&self.state), TraceParent::of(request.headers()));
+        let trace_id = parent.map(|parent| parent.trace_id);
         Either::Right(Box::pin(async move {
             let (method, path) = (request.method().clone(), request.path().to_owned());
             let told = |problem: &Problem| {
-                problem.log(as_text(&id), &format!("{method} {path}"));
+                problem.log(as_text(&id), trace_id, &format!("{method} {path}"));
                 problem.respond(as_text(&id))
             };
             let of_rows = rows::dataset_of(&method, &path).filter(|_| state.is_ready());
@@ -109,18 +111,19 @@ where
                     }
                 }
             };
-            let (status, took) = (answer.status().as_u16(), started.elapsed());
+            let (status, took) = (answer.status().as_u16(), timing::alone(answer.response(), started.elapsed()));
             state.watch.request(&operation_of(&answer, &method, is_rows), took, status);
             let ms = took.as_secs_f64() * 1e3;
             tracing::debug!(
                 request_id = as_text(&id),
+                trace_id = trace_id.map(tracing::field::display),
                 status,
                 duration_ms = ms,
                 "{method} {path} {status} in {ms:.1} ms"
             );
             answer.headers_mut().insert(REQUEST_ID, id);
             let (request, mut answer) = answer.into_parts();
-            timing::add(&mut answer, request.headers(), took);
+            timing::add(&mut answer, request.headers(), || took);
             Ok(ServiceResponse::new(request, answer))
         }))
     }

@@ -32,5 +32,6 @@ pub mod routes;
 pub mod rows;
 pub mod stream;
 mod timing;
+pub mod trace_parent;
 pub mod walks;
 pub mod worth;
