@@ -151,7 +151,8 @@ impl Inner {
     }
 
     fn tell(&self, job: &FetchJob, started: Instant, end: AttemptEnd) {
-        self.observer.attempted(&job.source_name, &job.request.dataset, started.elapsed(), end);
+        let (source, dataset) = (&job.source_name, &job.request.dataset);
+        self.observer.attempted(source, dataset, &job.request_id, started.elapsed(), end);
     }
 
     fn tell_breaker(&self, source: &str, pass: Pass, error: Option<&SourceError>) {

@@ -18,9 +18,10 @@ pub trait Observer: Send + Sync {
         let _ = source;
     }
 
-    /// An attempt to read a dataset of a source, by the source's name for it, ended.
-    fn attempted(&self, source: &str, dataset: &str, took: Duration, end: AttemptEnd) {
-        let _ = (source, dataset, took, end);
+    /// An attempt to read a dataset of a source, by the source's name for it, ended. It was made for the request of this id,
+    /// and for all who joined it.
+    fn attempted(&self, source: &str, dataset: &str, request_id: &str, took: Duration, end: AttemptEnd) {
+        let _ = (source, dataset, request_id, took, end);
     }
 
     /// A breaker changed.

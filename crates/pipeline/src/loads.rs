@@ -60,7 +60,7 @@ impl DataPipeline {
                 let loaded = loaded.await;
                 let brought = loaded.as_ref().map(|read| read.brought);
                 dataset.usage().table_load(started.elapsed(), brought.as_ref().ok().map(|it| (it.rows, it.bytes)));
-                this.inner.observer.loaded(&dataset, started.elapsed(), brought);
+                this.inner.observer.loaded(&dataset, &call.request_id, started.elapsed(), brought);
                 loaded.map(|read| read.item)
             })
         }
@@ -120,7 +120,7 @@ impl DataPipeline {
                     let bytes = bytes * dataset.schema.fields().len() as u64 / columns.max(1) as u64;
                     dataset.usage().whole_scan(WholeScan { rows, bytes, took: started.elapsed() });
                 }
-                this.inner.observer.loaded(&dataset, started.elapsed(), brought);
+                this.inner.observer.loaded(&dataset, &call.request_id, started.elapsed(), brought);
                 loaded.map(|read| read.item)
             })
         }

@@ -8,9 +8,10 @@ use crate::error::Error;
 /// Is told what happens in a pipeline. Every method does nothing unless it is written. The calls come from the thread in
 /// which it happens.
 pub trait Observer: Send + Sync {
-    /// A load of a table or a result ended, queueing and retries included. There are no rows where it failed.
-    fn loaded(&self, dataset: &Dataset, took: Duration, brought: Result<Brought, &Error>) {
-        let _ = (dataset, took, brought);
+    /// A load of a table or a result ended, queueing and retries included. There are no rows where it failed. It was made
+    /// for the request of this id, and for all who joined it.
+    fn loaded(&self, dataset: &Dataset, request_id: &str, took: Duration, brought: Result<Brought, &Error>) {
+        let _ = (dataset, request_id, took, brought);
     }
 
     /// A question was answered from kept rows, or from those that were just read.

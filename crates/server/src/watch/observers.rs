@@ -15,7 +15,7 @@ use super::recent::Remedy;
 pub(super) const WAIT: &str = "wait for a source";
 
 impl pipeline::Observer for Watch {
-    fn loaded(&self, dataset: &Dataset, took: Duration, brought: Result<Brought, &Error>) {
+    fn loaded(&self, dataset: &Dataset, _: &str, took: Duration, brought: Result<Brought, &Error>) {
         let ok = match brought {
             Ok(_) => true,
             // A schema that is new is read again at once, and a dataset that is too large goes query by query.
@@ -61,7 +61,7 @@ impl loader::Observer for Watch {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn attempted(&self, source: &str, dataset: &str, took: Duration, end: AttemptEnd) {
+    fn attempted(&self, source: &str, dataset: &str, _: &str, took: Duration, end: AttemptEnd) {
         let ok = matches!(end, AttemptEnd::Read | AttemptEnd::Stopped);
         self.dataset("scan", dataset, took, ok);
         self.dataset("plugin", source, took, ok);
