@@ -97,6 +97,8 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// Where they are sent to.
     pub alert_webhook: Option<String>,
+    /// The OpenTelemetry collector that spans are sent to.
+    pub otlp_endpoint: Option<String>,
     /// How long a request may wait for its data.
     pub request_timeout: Duration,
     /// How long open requests may take after SIGTERM.
@@ -187,6 +189,11 @@ impl Config {
                 "" => None,
                 url if url.starts_with("http://") => Some(url.to_owned()),
                 _ => return Err(layers.secret("alert_webhook", "expected a URL that begins with http://")),
+            },
+            otlp_endpoint: match layers.text("otlp_endpoint") {
+                "" => None,
+                url if url.starts_with("http://") => Some(url.to_owned()),
+                _ => return Err(layers.bad("otlp_endpoint", "expected a URL that begins with http://")),
             },
             request_timeout: layers.duration("request_timeout")?,
             shutdown_timeout: layers.duration("shutdown_timeout")?,
@@ -371,6 +378,7 @@ mod tests {
         check_error("", &[("listen", "0.0.0.0:8080")], "--insecure");
         check_error("", &[("listen", "nowhere")], "configure listen");
         check_error("", &[("log_format", "xml")], "text or json");
+        check_error("", &[("otlp_endpoint", "https://traces")], "begins with http://");
         check_error("", &[("max_bytes", "1 TiB")], "nine tenths");
         check_error("[datasets.t]\nmax_bytes = \"1 TiB\"", &[], "datasets.t.max_bytes");
         check_error("[datasets.t]\nttl = \"5s\"\nmood = 1", &[], "[datasets.t]");

@@ -25,6 +25,7 @@ use crate::http::hosts::Hosts;
 use crate::http::question::RESERVED;
 use crate::sources;
 use crate::state::{AppState, Parts};
+use crate::watch::spans::Spans;
 use crate::watch::{self, Watch};
 
 /// How long a source may take to say what it offers: a first look at large text files reads them whole.
@@ -57,7 +58,8 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
     config.data = std::path::absolute(&config.data).context("find the data folder")?;
     let disk = Disk::open(&config)?;
     let stamps = Arc::new(disk.stamps());
-    let watch = Arc::new(Watch::new(&config));
+    let spans = config.otlp_endpoint.as_deref().map(Spans::to).transpose().context("export spans to otlp_endpoint")?;
+    let watch = Arc::new(Watch::new(&config, spans.unwrap_or(Spans::off())));
     let fetcher = Fetcher::with_observer(config.fetch, watch.clone());
     let pipeline = DataPipeline::new(PipelineOptions {
         policy: config.policy,

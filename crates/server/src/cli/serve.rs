@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use cache_core::TierError;
 use clap::ArgMatches;
+use futures_util::future::join;
 use plugin_host::{PluginState, PluginStatus};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
@@ -28,6 +29,8 @@ macro_rules! say {
 
 /// The time that the cache has to reach the disk, however long the last requests took.
 const LEAST_FLUSH: Duration = Duration::from_secs(2);
+/// The time that the last spans have to reach their collector.
+const MOST_FOR_SPANS: Duration = Duration::from_secs(5);
 /// How often the plugins are looked at while they start.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -69,7 +72,8 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
         crate::run(listener, Arc::clone(&state), signals).await.context("serve")?;
         state.plugins.shutdown();
         let since = stopping.get().map_or(Duration::ZERO, Instant::elapsed);
-        flush(&state, state.config.shutdown_timeout.saturating_sub(since).max(LEAST_FLUSH)).await;
+        let patience = state.config.shutdown_timeout.saturating_sub(since).max(LEAST_FLUSH);
+        join(flush(&state, patience), close_spans(&state, patience.min(MOST_FOR_SPANS))).await;
         // The home is let go only now, after the last of its users.
         drop(starting.join().map_err(|_| anyhow!("start the plugins: the thread panicked"))?);
         Ok(())
@@ -93,6 +97,15 @@ async fn flush(state: &AppState, patience: Duration) {
         Err(_) => {
             tracing::warn!("the cache on disk lacks what was stored last: writing it took longer than the shutdown may")
         }
+    }
+}
+
+/// Exports the last spans.
+async fn close_spans(state: &Arc<AppState>, patience: Duration) {
+    if state.watch.spans.are_on() {
+        let state = Arc::clone(state);
+        // A panic there has been told already.
+        let _ = actix_web::rt::task::spawn_blocking(move || state.watch.spans.close(patience)).await;
     }
 }
 

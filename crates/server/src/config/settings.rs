@@ -82,6 +82,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("alert_clear_after", "30s", "how long a value has to be well again before its alert is over"),
     setting("alert_quiet_after", "5m", "how long nothing must happen before the alert of something that happened is over"),
     setting("alert_webhook", "", "http:// URL that raised and cleared alerts are sent to, as POST of JSON"),
+    setting(
+        "otlp_endpoint",
+        "",
+        "http:// URL of an OpenTelemetry collector that spans are sent to (OTLP/HTTP); needs a build with the feature otlp",
+    ),
     setting("event_streams", "256", "clients that follow events at a time"),
     setting("request_timeout", "60s", "how long a request may wait for its data"),
     setting("shutdown_timeout", "30s", "how long open requests may take after SIGTERM"),

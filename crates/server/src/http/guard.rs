@@ -25,6 +25,7 @@ use super::{rows, timing};
 use crate::problem::Problem;
 use crate::state::AppState;
 use crate::watch::ROWS;
+use crate::watch::spans::Asked;
 
 /// The longest path and query that is read.
 pub const MAX_TARGET_BYTES: usize = 16 * 1024;
@@ -79,17 +80,22 @@ where
             return Either::Left(ready(Ok(request.into_response(answer))));
         }
         if let Some(mut answer) = rows::from_memo(&self.state, request.head(), started) {
-            timing::add(&mut answer, request.headers(), || started.elapsed());
-            let answer = finish(answer, id_of(&request));
-            return Either::Left(ready(Ok(request.into_response(answer))));
+            timing::add(&mut answer, request.headers(), started.elapsed());
+            let id = id_of(&request);
+            if self.state.watch.spans.are_on() {
+                tell_of_hit(&self.state, &request, answer.status().as_u16(), &id, started);
+            }
+            return Either::Left(ready(Ok(request.into_response(finish(answer, id)))));
         }
         let (service, id) = (Rc::clone(&self.service), id_of(&request));
         let request_id: Arc<str> = as_text(&id).into();
         request.extensions_mut().insert(RequestId(Arc::clone(&request_id)));
         let (state, parent) = (Arc::clone(&self.state), TraceParent::of(request.headers()));
-        let trace_id = parent.map(|parent| parent.trace_id);
         Either::Right(Box::pin(async move {
             let (method, path) = (request.method().clone(), request.path().to_owned());
+            let asked = Asked { method: &method, path: &path, request_id: &request_id, parent, started };
+            let span = state.watch.spans.begin(&asked);
+            let trace_id = parent.map(|parent| parent.trace_id).or(span.trace_id());
             let told = |problem: &Problem| {
                 problem.log(as_text(&id), trace_id, &format!("{method} {path}"));
                 problem.respond(as_text(&id))
@@ -111,8 +117,10 @@ where
                     }
                 }
             };
-            let (status, took) = (answer.status().as_u16(), timing::alone(answer.response(), started.elapsed()));
-            state.watch.request(&operation_of(&answer, &method, is_rows), took, status);
+            let (status, took) = (answer.status().as_u16(), started.elapsed());
+            let operation = operation_of(&answer, &method, is_rows);
+            state.watch.request(&operation, took, status);
+            span.end(&operation, status);
             let ms = took.as_secs_f64() * 1e3;
             tracing::debug!(
                 request_id = as_text(&id),
@@ -123,9 +131,19 @@ where
             );
             answer.headers_mut().insert(REQUEST_ID, id);
             let (request, mut answer) = answer.into_parts();
-            timing::add(&mut answer, request.headers(), || took);
+            timing::add(&mut answer, request.headers(), took);
             Ok(ServiceResponse::new(request, answer))
         }))
+    }
+}
+
+/// A hit is worth a span only to those who follow the request that it answers.
+fn tell_of_hit(state: &AppState, request: &ServiceRequest, status: u16, id: &HeaderValue, started: Instant) {
+    let parent = TraceParent::of(request.headers()).filter(|parent| parent.sampled);
+    if parent.is_some() {
+        let request_id = &as_text(id).into();
+        let asked = Asked { method: request.method(), path: request.path(), request_id, parent, started };
+        state.watch.spans.begin(&asked).end(ROWS, status);
     }
 }
 

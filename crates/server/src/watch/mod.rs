@@ -9,6 +9,8 @@
 //!                  report, metrics, /api/v1/monitor/...   (read when somebody asks)
 //! ```
 //!
+//! Beside that, requests, loads and scans are told to a collector as [`spans`], if there is one.
+//!
 //! On the way of a hit there are two looks at the clock, one histogram and one touch of the miss-ratio curve.
 
 mod evidence;
@@ -18,6 +20,7 @@ mod observers;
 mod process;
 mod readings;
 mod recent;
+pub mod spans;
 mod ticker;
 mod utilisation;
 mod webhook;
@@ -39,6 +42,7 @@ pub use process::ProcessFigures;
 pub use ticker::{recommendations, run};
 
 use recent::Recent;
+use spans::Spans;
 use utilisation::Utilisation;
 
 /// What a body takes in its cache beside its own bytes and key, about: the least weight of the curve.
@@ -54,6 +58,8 @@ pub struct Watch {
     pub curve: MissRatioCurve,
     /// Who follows what happens.
     pub feed: Feed,
+    /// What a collector is told.
+    pub spans: Spans,
     rows: Operation,
     recent: Recent,
     refused: AtomicU64,
@@ -70,7 +76,7 @@ pub const ROWS: &str = "GET /api/v1/datasets/{name}/rows";
 
 impl Watch {
     /// Nothing seen yet.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, spans: Spans) -> Self {
         let limits = MonitorLimits { max_operations: MAX_OPERATIONS, ..MonitorLimits::default() };
         let monitor = PerformanceMonitor::with(limits, SystemClock);
         let settings = CurveSettings {
@@ -82,6 +88,7 @@ impl Watch {
             rows: monitor.operation(ROWS),
             curve: MissRatioCurve::new(settings, SystemClock),
             feed: Feed::default(),
+            spans,
             recent: Recent::default(),
             refused: AtomicU64::default(),
             budget: AtomicU64::new(config.bodies_max_bytes),

@@ -10,12 +10,13 @@ use serde_json::json;
 
 use super::Watch;
 use super::recent::Remedy;
+use super::spans::Done;
 
 /// How long jobs wait until their sources may be called.
 pub(super) const WAIT: &str = "wait for a source";
 
 impl pipeline::Observer for Watch {
-    fn loaded(&self, dataset: &Dataset, _: &str, took: Duration, brought: Result<Brought, &Error>) {
+    fn loaded(&self, dataset: &Dataset, request_id: &str, took: Duration, brought: Result<Brought, &Error>) {
         let ok = match brought {
             Ok(_) => true,
             // A schema that is new is read again at once, and a dataset that is too large goes query by query.
@@ -28,6 +29,7 @@ impl pipeline::Observer for Watch {
             }
         };
         self.dataset("load", &dataset.name, took, ok);
+        self.spans.tell(request_id, &Done { what: "load", dataset: &dataset.name, source: None, took, ok });
         if ok {
             self.recent.fresh(&dataset.name);
         }
@@ -61,10 +63,11 @@ impl loader::Observer for Watch {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn attempted(&self, source: &str, dataset: &str, _: &str, took: Duration, end: AttemptEnd) {
+    fn attempted(&self, source: &str, dataset: &str, request_id: &str, took: Duration, end: AttemptEnd) {
         let ok = matches!(end, AttemptEnd::Read | AttemptEnd::Stopped);
         self.dataset("scan", dataset, took, ok);
         self.dataset("plugin", source, took, ok);
+        self.spans.tell(request_id, &Done { what: "scan", dataset, source: Some(source), took, ok });
         if matches!(end, AttemptEnd::Retried(..)) {
             self.recent.note(dataset, Remedy::Retried);
         }
