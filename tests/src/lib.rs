@@ -14,6 +14,7 @@
 pub mod artifacts;
 pub mod cache_status;
 pub mod cell;
+pub mod collector;
 pub mod control;
 pub mod corpus;
 pub mod events;

@@ -13,6 +13,7 @@ use crate::server::Server;
 /// How a server is to be started.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
+    program: Option<PathBuf>,
     data: Option<PathBuf>,
     plugins: Vec<String>,
     files: Vec<(String, String)>,
@@ -22,6 +23,13 @@ pub struct Options {
 }
 
 impl Options {
+    /// Another build of the server.
+    #[must_use]
+    pub fn program(mut self, larder: &Path) -> Self {
+        self.program = Some(larder.to_path_buf());
+        self
+    }
+
     /// The root of the files source; the repository's `data/` unless set.
     #[must_use]
     pub fn data(mut self, folder: &Path) -> Self {
@@ -90,7 +98,7 @@ impl Options {
 
     /// The command that starts the server in a folder.
     pub(crate) fn command(&self, folder: &Path) -> Command {
-        let mut command = Command::new(artifacts::larder());
+        let mut command = Command::new(self.program.clone().unwrap_or_else(artifacts::larder));
         command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0"])

@@ -1,7 +1,12 @@
-//! Checks with programs from outside: a browser on the documentation page, Python clients, a fuzzer of the API.
+//! Checks with programs from outside: a browser on the documentation page, Python clients, a fuzzer of the API, and a build
+//! of the server that is not the usual one.
 //!
-//! `outside browser CHROMIUM`, `outside python PYTHON` and `outside schemathesis PYTHON`; `cargo xtask test --all` runs them.
+//! `outside browser CHROMIUM`, `outside python PYTHON`, `outside schemathesis PYTHON` and `outside spans LARDER`;
+//! `cargo xtask test --all` runs them.
 #![forbid(unsafe_code)]
+
+#[path = "outside/spans.rs"]
+mod spans;
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +18,14 @@ use tests::{Server, artifacts};
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [check, program] = args.as_slice() else {
-        bail!("usage: outside browser CHROMIUM | outside python PYTHON | outside schemathesis PYTHON")
+        bail!("usage: outside browser CHROMIUM | python PYTHON | schemathesis PYTHON | spans LARDER")
     };
     let program = Path::new(program);
     match check.as_str() {
         "browser" => browser(&Server::bundled(), program),
         "python" => python(&Server::bundled(), program),
         "schemathesis" => schemathesis(program),
+        "spans" => spans::check(program),
         other => bail!("there is no check '{other}'"),
     }
 }

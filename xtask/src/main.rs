@@ -31,8 +31,9 @@ cargo xtask TASK
   test [--all] [FILTER] format check, clippy, then every test, in debug. It needs
                         the Rust toolchain and a C compiler; at the end it names
                         what it left out.
-                        --all runs that too (Chromium on /docs, Python clients)
-                        and fails where a tool is missing.
+                        --all runs that too (Chromium on /docs, Python clients,
+                        spans of a build with the feature otlp) and fails where
+                        a tool is missing.
                         FILTER runs only the tests whose path contains it:
                           cargo xtask test broken_plugins
 

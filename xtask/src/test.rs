@@ -1,16 +1,16 @@
-//! `test`: format, lints, every test, and with `--all` the checks that need more than a toolchain.
+//! `test`: format, lints, every test, and with `--all` the checks that need more than a toolchain, or another build.
 //!
 //! What is left out is named at the end: a green run that silently skipped something is a lie.
 
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::build::build_for_tests;
 use crate::run::{answers, cargo, command, run, target_dir};
 
-/// A check that needs a tool from outside.
+/// A check that needs a tool from outside, or a build of its own.
 struct Extra {
     /// Its name for the program that runs it.
     name: &'static str,
@@ -20,7 +20,7 @@ struct Extra {
     present: fn() -> bool,
 }
 
-const EXTRAS: [Extra; 3] = [
+const EXTRAS: [Extra; 4] = [
     Extra {
         name: "browser",
         what: "/docs in a headless Chromium",
@@ -41,6 +41,13 @@ const EXTRAS: [Extra; 3] = [
         needs: "python3 with venv",
         install: "apt-get install python3-venv",
         present: has_venv,
+    },
+    Extra {
+        name: "spans",
+        what: "a build with the feature otlp: its lints, and that spans reach a collector",
+        needs: "a build of its own",
+        install: "nothing",
+        present: || true,
     },
 ];
 
@@ -123,9 +130,23 @@ fn run_extra(extra: &Extra) -> Result<()> {
     outside.arg(extra.name);
     match extra.name {
         "browser" => outside.args(chromium()),
+        "spans" => outside.arg(larder_with_otlp()?),
         _ => outside.arg(python_venv()?),
     };
     run(&mut outside)
+}
+
+/// The server with the feature `otlp`, checked and built: of the whole workspace, so that all else is built as it is already.
+fn larder_with_otlp() -> Result<PathBuf> {
+    let with = ["--workspace", "--features", "server/otlp", "--bin", "larder"];
+    if answers(cargo().arg("clippy")) {
+        run(cargo().arg("clippy").args(with).args(["--", "--deny", "warnings"]))?;
+    }
+    run(cargo().arg("build").args(with))?;
+    // The next build of the workspace puts another one in its place.
+    let (built, larder) = (target_dir().join("debug/larder"), target_dir().join("larder-test/larder-otlp"));
+    std::fs::copy(&built, &larder).with_context(|| format!("cannot copy {}", built.display()))?;
+    Ok(larder)
 }
 
 fn has_venv() -> bool {
