@@ -9,9 +9,12 @@ mod contender;
 mod encode;
 mod http;
 mod idle;
+mod loads;
+mod monitor;
 mod nginx;
 mod pipeline;
 mod plugins;
+mod random;
 mod recording;
 mod report;
 mod server;
@@ -29,6 +32,8 @@ benchmarks:
   pipeline   queries on 1 and 10 million rows in memory beside Polars and DuckDB
   encode     results as JSON, NDJSON and CSV beside Arrow's writers
   plugins    scans through a worker process: 1 GB of numbers, of strings; nine rows
+  loads      eight sources of 100 ms and 1,000 cached requests, each in one load: as a library and over HTTP
+  monitor    what watching costs a cached hit, its memory, and the miss-ratio curve beside a full replay
   idle       memory of a server that does nothing
   memory     the memory cache beside quick_cache, moka and `cached`:
              hits, hit ratio, bytes an entry [--traces DIR]
@@ -43,11 +48,15 @@ fn main() -> ExitCode {
         Some("pipeline") => pipeline::run(&args[1..]),
         Some("encode") => encode::run(),
         Some("plugins") => plugins::run(),
+        Some("loads") => loads::run(),
+        Some("monitor") => monitor::run(),
         Some("idle") => idle::run(),
         Some("all") => http::run()
             .and_then(|()| pipeline::run(&args[1..]))
             .and_then(|()| encode::run())
             .and_then(|()| plugins::run())
+            .and_then(|()| loads::run())
+            .and_then(|()| monitor::run())
             .and_then(|()| idle::run()),
         // Runs in a process of its own, so that peer and server are alike.
         Some("constant-server") => constant::serve(&args[1..]),

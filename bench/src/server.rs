@@ -1,5 +1,6 @@
 //! Processes under measurement: started, found by the line that they print, killed when dropped.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,15 +25,30 @@ pub(crate) struct Server {
 impl Server {
     /// The release build of larder with the bundled plugins, serving `data/`.
     pub(crate) fn larder() -> anyhow::Result<Self> {
-        let built = target_dir().join("larder");
-        let home = std::env::temp_dir().join(format!("larder-bench-{}", std::process::id()));
-        let mut command = Command::new(built.join("larder"));
+        Self::with_plugins(fresh_home(), &target_dir().join("larder/plugins"))
+    }
+
+    /// The same with instances of the synthetic source alone, one for each of these sidecars: name and text.
+    pub(crate) fn of_synthetic(sidecars: &[(String, String)]) -> anyhow::Result<Self> {
+        let home = fresh_home();
+        let (plugins, library) = (home.join("plugins"), "libsynthetic.so");
+        fs::create_dir_all(&plugins).context("make a plugin folder")?;
+        fs::copy(target_dir().join("larder/plugins").join(library), plugins.join(library)).context("copy a plugin")?;
+        for (name, text) in sidecars {
+            let text = format!("library = \"{library}\"\n{text}");
+            fs::write(plugins.join(format!("{name}.toml")), text).context("write a sidecar")?;
+        }
+        Self::with_plugins(home, &plugins)
+    }
+
+    fn with_plugins(home: PathBuf, plugins: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(target_dir().join("larder/larder"));
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--workers", &WORKERS.to_string()])
+            .args(["serve", "--listen", "127.0.0.1:0", "--log", "error", "--workers", &WORKERS.to_string()])
             .arg("--home")
             .arg(&home)
             .arg("--plugins")
-            .arg(built.join("plugins"))
+            .arg(plugins)
             .arg("--data")
             .arg(workspace().join("data"));
         Self::start(command, Some(home), &[])
@@ -90,7 +106,7 @@ impl Server {
     }
 
     fn processor_ticks(&self) -> anyhow::Result<u64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid())).context("read the process's times")?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).context("read the process's times")?;
         // The name, which may hold spaces, ends with the last parenthesis; user and system time come 12th and 13th after it.
         let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
         let ticks: Vec<u64> = fields
@@ -109,9 +125,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some(home) = &self.home {
-            let _ = std::fs::remove_dir_all(home);
+            let _ = fs::remove_dir_all(home);
         }
     }
+}
+
+/// The home of a server of this process; there is one at a time.
+fn fresh_home() -> PathBuf {
+    std::env::temp_dir().join(format!("larder-bench-{}", std::process::id()))
 }
 
 /// The root of the repository.

@@ -19,7 +19,10 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("loader", &["cache-core", "pipeline", "plugin-sdk"]),
     ("monitor", &[]),
     ("server", &["cache-core", "cache-redb", "loader", "monitor", "pipeline", "plugin-host", "plugin-sdk"]),
-    ("bench", &["cache-core", "cache-redb", "loader", "monitor", "pipeline", "plugin-host", "plugin-sdk", "smart-cache"]),
+    (
+        "bench",
+        &["cache-core", "cache-redb", "loader", "monitor", "pipeline", "plugin-host", "plugin-sdk", "smart-cache"],
+    ),
     ("tests", &[]),
     ("xtask", &[]),
 ];
