@@ -31,6 +31,13 @@ impl Stopped {
         self
     }
 
+    /// A further argument of `larder serve` from now on.
+    #[must_use]
+    pub fn with_arg(mut self, arg: &str) -> Self {
+        self.options = self.options.arg(arg);
+        self
+    }
+
     /// The folder that it takes plugins from.
     pub fn plugin_folder(&self) -> PathBuf {
         self.folder.path().join("plugins")

@@ -47,11 +47,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
         Self { inner }
     }
 
-    /// Goes on with another budget of memory: a smaller one lets go of what does not fit any more, a larger one is there at
-    /// once. Looks at every entry; stores wait meanwhile.
+    /// Goes on with another budget of memory: a smaller one lets go of what does not fit any more, and may take only smaller
+    /// entries ([`Cache::max_entry_bytes`]); a larger one is there at once. Looks at every entry; stores wait meanwhile.
     ///
     /// # Errors
-    /// [`Error::BudgetTooSmall`] for one that would not hold the largest entry allowed; then nothing changes.
+    /// [`Error::BudgetTooSmall`] for one that would hardly hold an entry; then nothing changes.
     pub fn set_max_bytes(&self, max_bytes: u64) -> Result<(), Error> {
         let before = self.inner.memory.len();
         self.inner.memory.resize(max_bytes).map_err(|least| Error::BudgetTooSmall { max_bytes, least })?;
@@ -63,6 +63,11 @@ impl<V: Send + Sync + 'static> Cache<V> {
     /// The budget of memory in force.
     pub fn max_bytes(&self) -> u64 {
         self.inner.memory.max_bytes()
+    }
+
+    /// The largest entry that is stored now, key and bookkeeping included.
+    pub fn max_entry_bytes(&self) -> u64 {
+        self.inner.memory.max_entry_bytes()
     }
 
     /// The settings that it was built with.

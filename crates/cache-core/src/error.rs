@@ -24,8 +24,8 @@ pub enum Error {
         /// The most that is possible.
         limit: u64,
     },
-    /// The largest entry allowed would not fit a smaller budget, cut as it is.
-    #[error("use max_bytes = {max_bytes}: at least {least} are needed for the largest entry allowed")]
+    /// A budget that would hardly hold an entry.
+    #[error("use max_bytes = {max_bytes}: at least {least} are needed")]
     BudgetTooSmall {
         /// What was asked for.
         max_bytes: u64,

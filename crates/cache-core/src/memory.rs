@@ -58,8 +58,12 @@ pub(crate) struct Memory<V> {
     /// The slots that a full tier needs, and how many stores are left until they are set aside.
     to_reserve: usize,
     until_reserve: AtomicUsize,
-    max_entry_bytes: u64,
+    /// The largest entry allowed: what was configured, or less where the budget is smaller now.
+    max_entry_bytes: AtomicU64,
+    configured_entry_bytes: u64,
     shards: u64,
+    /// What an entry counts for at least.
+    least: u64,
     /// The budget in force.
     max_bytes: AtomicU64,
 }
@@ -105,28 +109,37 @@ impl<V> Memory<V> {
             bytes: AtomicU64::new(0),
             to_reserve: items,
             until_reserve: AtomicUsize::new(if items <= FEW { 0 } else { FEW }),
-            max_entry_bytes: config.max_entry_bytes,
+            max_entry_bytes: AtomicU64::new(config.max_entry_bytes),
+            configured_entry_bytes: config.max_entry_bytes,
             shards: plan.shards,
+            least: plan.least,
             max_bytes: AtomicU64::new(config.max_bytes),
         }
     }
 
-    /// Goes on with another budget. What does not fit any more leaves at once.
+    /// Goes on with another budget. What does not fit any more leaves at once. A smaller one may take only smaller entries
+    /// than were configured: the shards stay as many.
     ///
     /// # Errors
-    /// The least budget that is possible: the largest entry allowed has to fit a shard.
+    /// The least budget that is possible: an entry of the least weight has to fit a shard.
     pub(crate) fn resize(&self, max_bytes: u64) -> Result<(), u64> {
-        let share = (self.max_entry_bytes as f64 / HOT).ceil() as u64 + 1;
-        let least = share * self.shards;
+        let least = ((2 * Entry::<V>::OVERHEAD.max(self.least)) as f64 / HOT).ceil() as u64 * self.shards;
         if max_bytes < least {
             return Err(least);
         }
         // quick_cache does not tell what it lets go here, so what is left is counted anew, while nothing is stored.
         let _all: Vec<_> = self.stripes.iter().map(|stripe| stripe.lock()).collect();
+        let largest = self.configured_entry_bytes.min(admitted(max_bytes / self.shards));
+        self.max_entry_bytes.store(largest, Ordering::Relaxed);
         self.tier.set_capacity(max_bytes / self.shards * self.shards);
         self.bytes.store(self.entries().map(|(_, entry)| entry.bytes).sum(), Ordering::Relaxed);
         self.max_bytes.store(max_bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The largest entry that is stored now, key and bookkeeping included.
+    pub(crate) fn max_entry_bytes(&self) -> u64 {
+        self.max_entry_bytes.load(Ordering::Relaxed)
     }
 
     /// The budget in force.
@@ -175,7 +188,7 @@ impl<V> Memory<V> {
             if !may_store || entry.state(now, stamps) == State::Invalid {
                 return refused(Stored::Invalidated);
             }
-            if entry.bytes > self.max_entry_bytes {
+            if entry.bytes > self.max_entry_bytes() {
                 // The key's older value goes too: the caller has seen a newer one, and must not meet the old one again.
                 let departed = self.remove_older(&key, &entry);
                 then(false);

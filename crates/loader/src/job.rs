@@ -60,8 +60,18 @@ struct State {
     state: JobState,
     ended: Option<Instant>,
     steps: Vec<Step>,
-    time_left: Option<Duration>,
+    /// A guess, and when it was made.
+    time_left: Option<(Duration, Instant)>,
     task: Option<AbortHandle>,
+}
+
+impl State {
+    /// The longest guess that there is: of the whole, or of a request that is under way.
+    fn time_left(&self) -> Option<Duration> {
+        let of_whole = self.time_left.map(|(guess, at)| guess.saturating_sub(at.elapsed()));
+        let under_way = self.steps.iter().filter(|step| step.outcome.is_none());
+        under_way.filter_map(|step| step.seen?.time_left).chain(of_whole).max()
+    }
 }
 
 /// How one request of a job stands.
@@ -125,7 +135,7 @@ impl Job {
         JobSeen {
             state: state.state,
             elapsed: until - self.began,
-            time_left: state.time_left.filter(|_| state.state == JobState::Running),
+            time_left: state.time_left().filter(|_| state.state == JobState::Running),
             steps: state.steps.clone(),
         }
     }
@@ -215,7 +225,7 @@ impl Job {
                 if let Some(at) = place(&outcome.name) {
                     state.steps[at].outcome = Some(Arc::clone(outcome));
                 }
-                state.time_left = *time_left;
+                state.time_left = time_left.map(|guess| (guess, Instant::now()));
             }
             Event::Ended { .. } => {
                 (state.state, state.ended, state.task) = (JobState::Finished, Some(Instant::now()), None)

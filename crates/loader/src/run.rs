@@ -1,16 +1,17 @@
 //! One load: its requests side by side, each told of as it goes.
 //!
-//! A worker is a permit of the load; requests wait for one in their order, and each runs as a task of its own, so that none
+//! A worker is a permit of the load; requests get one in their order, and each runs as a task of its own, so that none
 //! holds up another. A ticker tells of progress. Dropping the future ends all of it: the pipeline stops what nobody else
 //! waits for.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cache_core::Stale;
 use parking_lot::Mutex;
 use pipeline::{CallOptions, DataPipeline, Error};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -50,29 +51,41 @@ impl Run {
         let workers = Arc::new(Semaphore::new(self.options.max_workers.max(1)));
         let under_way: Arc<Mutex<Vec<Arc<Tracked>>>> = Arc::default();
         let mut tasks = JoinSet::new();
-        for (at, request) in tracked.iter().enumerate() {
-            let worker = Worker {
-                pipeline: self.pipeline.clone(),
-                call: self.call(&request.name, deadline),
-                deadline,
-                workers: Arc::clone(&workers),
-                under_way: Arc::clone(&under_way),
-                tell: Arc::clone(&tell),
-                rows: self.rows,
-            };
-            let request = Arc::clone(request);
-            tasks.spawn(async move { (at, worker.work(&request).await) });
-        }
+        let mut waiting: VecDeque<(usize, Arc<Tracked>)> = tracked.iter().cloned().enumerate().collect();
         let mut outcomes: Vec<Option<Arc<Outcome>>> = vec![None; of];
         let mut done = 0;
         let mut ticker = tokio::time::interval(self.options.progress_every.max(Duration::from_millis(10)));
         ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        while done < of {
             tokio::select! {
-                ended = tasks.join_next() => {
-                    let Some(ended) = ended else { break };
-                    let Ok((at, outcome)) = ended else { continue };
+                biased;
+                // One after the other, in their order.
+                worker = Arc::clone(&workers).acquire_owned(), if !waiting.is_empty() => {
+                    let (Some((at, request)), Ok(permit)) = (waiting.pop_front(), worker) else { break };
+                    let worker = Worker {
+                        pipeline: self.pipeline.clone(),
+                        call: self.call(&request.name, deadline),
+                        deadline,
+                        under_way: Arc::clone(&under_way),
+                        tell: Arc::clone(&tell),
+                        rows: self.rows,
+                        _permit: permit,
+                    };
+                    tasks.spawn(async move { (at, worker.work(&request).await) });
+                }
+                () = at_deadline(deadline), if !waiting.is_empty() => {
+                    for (at, request) in std::mem::take(&mut waiting) {
+                        done += 1;
+                        let late = failed(&request, Error::LoadDeadline { dataset: request.source().into() });
+                        let outcome = Arc::new(late);
+                        outcomes[at] = Some(Arc::clone(&outcome));
+                        tell(Event::Finished { outcome, done, of, time_left: None });
+                    }
+                }
+                ended = tasks.join_next(), if !tasks.is_empty() => {
+                    let Some(ended) = ended else { continue };
                     done += 1;
+                    let Ok((at, outcome)) = ended else { continue };
                     let outcome = Arc::new(outcome);
                     outcomes[at] = Some(Arc::clone(&outcome));
                     let time_left = estimate::of_load(started.elapsed(), done, of);
@@ -105,11 +118,20 @@ impl Run {
     }
 }
 
+/// Ready at the deadline, if there is one.
+async fn at_deadline(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 struct Worker {
     pipeline: DataPipeline,
     call: CallOptions,
     deadline: Option<Instant>,
-    workers: Arc<Semaphore>,
+    /// The worker is free again when the request is done with.
+    _permit: OwnedSemaphorePermit,
     under_way: Arc<Mutex<Vec<Arc<Tracked>>>>,
     tell: Arc<dyn Fn(Event) + Send + Sync>,
     rows: Rows,
@@ -121,17 +143,22 @@ impl Worker {
             None => self.try_work(request).await,
             Some(deadline) => match tokio::time::timeout_at(deadline, self.try_work(request)).await {
                 Ok(outcome) => outcome,
-                Err(_) => failed(request, Error::Timeout { dataset: request.source().into() }),
+                Err(_) => failed(request, Error::LoadDeadline { dataset: request.source().into() }),
             },
         };
         self.under_way.lock().retain(|other| !Arc::ptr_eq(other, request));
+        // What was asked for wrongly is told to whoever asked.
+        if let Err(error) = outcome.result.as_ref()
+            && !matches!(error, Error::UnknownDataset { .. } | Error::Query(_))
+        {
+            tracing::warn!(request_id = %self.call.request_id, dataset = request.source(), error = %error,
+                "a load failed to read dataset '{}' (request {}): {error}", request.source(), self.call.request_id);
+        }
         self.tell_the_end(request, &outcome);
         outcome
     }
 
     async fn try_work(&self, request: &Arc<Tracked>) -> Outcome {
-        // The semaphore is never closed.
-        let _worker = self.workers.acquire().await;
         (self.tell)(Event::Started { name: Arc::clone(&request.name) });
         self.under_way.lock().push(Arc::clone(request));
         request.load(&self.pipeline, &self.call, self.rows).await

@@ -79,9 +79,10 @@ impl Tracked {
         let mut news = Vec::new();
         // The attempt that waits to be made counts: it is told of when it is known to come.
         let attempts = seen.attempts + u32::from(seen.stage == Stage::Waiting);
-        if attempts > state.attempts_told.max(1) {
-            state.attempts_told = attempts;
-            news.push(Event::Retrying { name: Arc::clone(&self.name), attempt: attempts, code: seen.last_failure });
+        // Two may have come between two looks.
+        for attempt in state.attempts_told.max(1) + 1..=attempts {
+            state.attempts_told = attempt;
+            news.push(Event::Retrying { name: Arc::clone(&self.name), attempt, code: seen.last_failure });
         }
         let now = shown(&seen, state.told);
         if state.told != Some(now) {

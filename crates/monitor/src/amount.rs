@@ -30,8 +30,9 @@ pub(crate) fn time(time: Duration) -> String {
         _ if seconds >= 1e-3 => (seconds * 1e3, "ms"),
         _ => (seconds * 1e6, "us"),
     };
-    let text = format!("{amount:.1}");
-    format!("{} {unit}", text.strip_suffix(".0").unwrap_or(&text))
+    // Two digits behind the point where there is one before it, so that what is just beyond a bound does not look like it.
+    let text = if amount < 10.0 { format!("{amount:.2}") } else { format!("{amount:.1}") };
+    format!("{} {unit}", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[cfg(test)]

@@ -486,6 +486,17 @@ impl DataPipeline {
         self.inner.under_way.len()
     }
 
+    /// Another budget of memory for tables and results from now on, and the largest table of a dataset that has no
+    /// `max_bytes` of its own.
+    ///
+    /// # Errors
+    /// A budget that makes no sense; then nothing changes.
+    pub fn set_tables_max_bytes(&self, budget: u64, max_bytes: u64) -> Result<(), cache_core::Error> {
+        self.inner.tables.set_max_bytes(budget)?;
+        self.inner.registry.set_bounds(max_bytes, self.inner.tables.max_entry_bytes());
+        Ok(())
+    }
+
     /// Policies of single datasets from now on, by the name under which they are served. They beat those of the sources.
     pub fn set_policies(&self, datasets: BTreeMap<String, PolicyOverrides>) {
         self.inner.registry.set_policies(datasets);

@@ -84,6 +84,12 @@ pub enum Error {
         /// The dataset.
         dataset: Arc<str>,
     },
+    /// The load of many that this was a part of had a deadline, and it passed.
+    #[error("the deadline of the load passed before dataset '{dataset}' was loaded")]
+    LoadDeadline {
+        /// The dataset.
+        dataset: Arc<str>,
+    },
     /// The evaluation failed.
     #[error(transparent)]
     Eval(#[from] EvalError),

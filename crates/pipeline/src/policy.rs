@@ -85,7 +85,7 @@ pub struct PolicyOverrides {
     #[serde(default, deserialize_with = "duration")]
     pub load_timeout: Option<Duration>,
     /// As [`Policy::max_bytes`]: a number or `"64 MiB"`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "size")]
     pub max_bytes: Option<bytesize::ByteSize>,
     /// As [`Policy::mode`]: `"table"`, `"query"`, `"auto"`.
     #[serde(default)]
@@ -176,6 +176,13 @@ impl PolicyOverrides {
     }
 }
 
+fn size<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<bytesize::ByteSize>, D::Error> {
+    match bytesize::ByteSize::deserialize(input)? {
+        bytesize::ByteSize(0) => Err(serde::de::Error::custom("a size of zero makes no sense here")),
+        size => Ok(Some(size)),
+    }
+}
+
 fn duration<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
     match duration_or_zero(input)? {
         Some(Duration::ZERO) => Err(serde::de::Error::custom("a duration of zero makes no sense here")),
@@ -230,6 +237,7 @@ mod tests {
         for bad in [
             r#"{"ttl": "soon"}"#,
             r#"{"ttl": "0s"}"#,
+            r#"{"max_bytes": 0}"#,
             r#"{"tll": "1s"}"#,
             r#"{"mode": "both"}"#,
             r#"{"tags": ["Not a tag"]}"#,

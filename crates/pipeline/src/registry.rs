@@ -174,6 +174,19 @@ impl Registry {
         self.rebuild(&known);
     }
 
+    /// Serves the same datasets within these bounds from now on: of those without a `max_bytes` of their own, and of all.
+    pub(crate) fn set_bounds(&self, max_bytes: u64, most_bytes: u64) {
+        let known = self.known.lock();
+        {
+            let mut policies = self.policies.write();
+            if (policies.base.max_bytes, policies.most_bytes) == (max_bytes, most_bytes) {
+                return;
+            }
+            (policies.base.max_bytes, policies.most_bytes) = (max_bytes, most_bytes);
+        }
+        self.rebuild(&known);
+    }
+
     /// How often a source is asked for its list.
     pub(crate) fn check_interval(&self, handle: &SourceHandle) -> Duration {
         handle.policy.check_interval.unwrap_or(self.policies.read().base.check_interval)

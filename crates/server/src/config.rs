@@ -241,9 +241,9 @@ fn fetch(layers: &Layers) -> Result<FetchOptions, ConfigError> {
     let (breaker, open_for) = (BreakerOptions::default(), layers.duration("breaker_open")?);
     Ok(FetchOptions {
         gate: GateOptions {
-            concurrent: above_zero(layers, "concurrent_scans")? as usize,
-            per_source: above_zero(layers, "scans_per_source")? as usize,
-            max_queued: layers.parse("scan_queue", "a number of scans")?,
+            concurrent: at_most(layers, "concurrent_scans", above_zero(layers, "concurrent_scans")?, 4_096)?,
+            per_source: at_most(layers, "scans_per_source", above_zero(layers, "scans_per_source")?, 4_096)?,
+            max_queued: at_most(layers, "scan_queue", layers.parse("scan_queue", "a number of scans")?, 1_000_000)?,
         },
         attempt_timeout: layers.duration("attempt_timeout")?,
         retries: layers.parse("retries", "a number")?,
@@ -279,6 +279,13 @@ fn above_zero(layers: &Layers, name: &'static str) -> Result<u64, ConfigError> {
     match layers.parse(name, "a number above zero")? {
         0 => Err(layers.bad(name, "expected a number above zero")),
         number => Ok(number),
+    }
+}
+
+fn at_most(layers: &Layers, name: &'static str, number: u64, most: u64) -> Result<usize, ConfigError> {
+    match number {
+        number if number <= most => Ok(number as usize),
+        _ => Err(layers.bad(name, format!("expected at most {most}"))),
     }
 }
 

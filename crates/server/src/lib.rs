@@ -55,8 +55,8 @@ pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Fut
     let stop = async {
         shutdown.await;
         tracing::info!("stopping: open requests are finished first");
-        streaming.streams.close();
         streaming.jobs.cancel_all();
+        streaming.streams.close();
         handle.stop(true).await;
     };
     let (served, ()) = futures_util::future::join(server, stop).await;

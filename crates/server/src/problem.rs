@@ -354,6 +354,8 @@ impl From<Error> for Problem {
             Error::Timeout { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "timeout", error.to_string())
                 .hint("the load may still be under way: try again; raise request_timeout, or load_timeout in the dataset's policy")
                 .retry_after(5),
+            Error::LoadDeadline { .. } => Self::new(StatusCode::GATEWAY_TIMEOUT, "load_deadline", error.to_string())
+                .hint("raise the load's deadline, or leave it out; what was under way may have been loaded all the same"),
             Error::NotDurable(not_durable) => Self::invalidation_not_durable(not_durable),
             Error::Encode(encode) => Self::new(StatusCode::NOT_ACCEPTABLE, "not_encodable", encode.to_string())
                 .hint("select fewer columns, or ask for format=arrow, which carries every type"),

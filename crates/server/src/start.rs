@@ -45,7 +45,6 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
     let mut config = Config::resolve(&layers.with_applied(&changes.settings))?;
     // The caches are cut for the budgets of the file, so that what was applied can always be taken back.
     let base = Config::resolve(&layers)?;
-    config.policy.max_bytes = config.policy.max_bytes.min(base.tables_max_bytes / 10 * 9);
     let policies =
         changes.policies(&config.datasets).map_err(|reason| anyhow!("use the policies that were applied: {reason}"))?;
     config.persist |= policies.values().any(|policy| policy.persist == Some(true));
@@ -62,7 +61,7 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
     let watch = Arc::new(Watch::new(&config, spans.unwrap_or(Spans::off())));
     let fetcher = Fetcher::with_observer(config.fetch, watch.clone());
     let pipeline = DataPipeline::new(PipelineOptions {
-        policy: config.policy,
+        policy: base.policy,
         datasets: policies,
         tables_max_bytes: base.tables_max_bytes,
         tables_max_entries: 100_000,
@@ -94,8 +93,12 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
         bodies = bodies.persist(BodyLayout { max_rows: config.max_rows }).tier(tier).compression(config.compression);
     }
     let bodies = bodies.build().context("size the cache of bodies")?;
-    pipeline.tables().set_max_bytes(config.tables_max_bytes).context("give the cache of tables what was applied")?;
-    bodies.set_max_bytes(config.bodies_max_bytes).context("give the cache of bodies what was applied")?;
+    // What was applied once and is not possible any more is no reason not to start.
+    let applied =
+        |error: cache_core::Error| tracing::warn!(error = %error, "a budget that was applied is not used: {error}");
+    let max_bytes = config.policy.max_bytes;
+    pipeline.set_tables_max_bytes(config.tables_max_bytes, max_bytes).unwrap_or_else(applied);
+    bodies.set_max_bytes(config.bodies_max_bytes).unwrap_or_else(applied);
     let exposure = if address.ip().is_loopback() { Exposure::Loopback } else { Exposure::Network };
     let defaults = HashMap::from([("files".to_owned(), serde_json::json!({ "root": config.data }))]);
     let options = HostOptions {
@@ -149,7 +152,7 @@ fn start_schedule(state: &AppState) {
     let warm = schedule.warm_requests();
     if !warm.is_empty() {
         tracing::info!("{} datasets are loaded for the start", warm.len());
-        let options = LoadOptions { max_workers: state.config.refresh_workers, ..LoadOptions::default() };
+        let options = LoadOptions { max_workers: state.config.refresh_workers, ..state.load_options() };
         if let Err(error) = state.jobs.start(warm, options) {
             tracing::warn!(error = %error, "failed to load datasets for the start: {error}");
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use cache_core::Cache;
-use loader::{Fetcher, Jobs};
+use loader::{Fetcher, Jobs, LoadOptions};
 use parking_lot::Mutex;
 use pipeline::{CallOptions, DataPipeline};
 use plugin_host::PluginHost;
@@ -130,6 +130,12 @@ impl AppState {
     /// The plugins were loaded for the first time.
     pub fn set_ready(&self) {
         self.ready.store(true, Ordering::Release);
+    }
+
+    /// How loads are run that say nothing else.
+    pub fn load_options(&self) -> LoadOptions {
+        let fetch = self.config.fetch;
+        LoadOptions { timeout: fetch.attempt_timeout, retries: fetch.retries, ..LoadOptions::default() }
     }
 
     /// Options for calls that serve the request of this id.

@@ -96,7 +96,10 @@ fn failing_loads_are_told_of_with_what_was_done_about_them() {
     let failed = raised(&server, "failed_operations:load orders");
     assert!(failed["evidence"]["retried"].as_f64().is_some_and(|times| times >= 7.0), "{failed}");
     assert!(failed["evidence"].get("served_stale").is_some(), "{failed}");
-    let stale = raised(&server, "stale_too_long:orders");
+    let stale = until("stale_too_long:orders is raised", PATIENCE, || {
+        server.get(&control.rows("")).expect(200);
+        active(&server).into_iter().find(|alert| alert["id"] == "stale_too_long:orders")
+    });
     assert_eq!(stale["subject"], json!("orders"));
     control.set_down(false);
     (0..400).for_each(|_| drop(server.refresh("orders").expect(200)));

@@ -259,6 +259,30 @@ fn a_cancelled_load_stops_its_source() {
 }
 
 #[test]
+fn requests_are_begun_in_their_order_and_a_deadline_ends_those_that_wait() {
+    let control = Control::new("orders");
+    let server =
+        Server::options().plugin("synthetic").file("synthetic.toml", &Control::sidecar(&[(&control, "")])).start();
+    let names = ["e", "b", "d", "a", "c"];
+    let request = |name: &str| json!({"name": name, "source": "orders", "query": {"limit": 1}});
+    let requests: Vec<Value> = names.iter().map(|name| request(name)).collect();
+    let done = load(&server, &json!({"requests": requests, "max_workers": 1}));
+    let path = done["links"]["events"].as_str().expect("a link").to_owned();
+    let started: Vec<Value> = Events::follow(&server.client(), &path, None)
+        .filter(|event| event.name == "started")
+        .map(|event| event.data["name"].clone())
+        .collect();
+    assert_eq!(started, names);
+    control.set_scans_hang(true);
+    server.post("/api/v1/cache/invalidate", &json!({"dataset": "orders"})).expect(200);
+    let done = load(&server, &json!({"requests": requests, "max_workers": 1, "deadline": "300ms"}));
+    assert_eq!(done["failed"], json!(5), "{done}");
+    let error = &outcome(&done, "c")["error"];
+    assert_eq!((&error["code"], &error["status"]), (&json!("load_deadline"), &json!(504)), "{done}");
+    assert!(server.log().contains(outcome(&done, "e")["request_id"].as_str().expect("an id")));
+}
+
+#[test]
 fn too_many_loads_are_refused_with_a_time_to_come_back() {
     let control = Control::new("orders");
     let server = Server::options()

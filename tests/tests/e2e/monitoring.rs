@@ -143,6 +143,22 @@ fn timers_of_clients_are_in_the_report() {
 }
 
 #[test]
+fn a_look_at_the_head_of_a_stream_takes_no_place() {
+    let server = Server::options().plugin("files").arg("--event-streams=1").start();
+    for _ in 0..3 {
+        let head = server.send("HEAD", "/api/v1/monitor/events", &[], None).expect(200);
+        assert!(head.header("content-type").starts_with("text/event-stream"));
+    }
+    let first = tests::events::Events::follow(&server.client(), "/api/v1/monitor/events", None);
+    let refused = server.get("/api/v1/monitor/events").expect(503);
+    assert_eq!(refused.json()["code"], json!("too_many_streams"));
+    drop(first);
+    until_true("the place is free again", PATIENCE, || {
+        server.get("/metrics").text().contains("larder_event_streams 0")
+    });
+}
+
+#[test]
 fn a_server_that_stops_ends_the_streams_that_follow_it() {
     use tests::events::Events;
     let mut server = Server::bundled();

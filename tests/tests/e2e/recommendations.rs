@@ -77,6 +77,29 @@ fn a_cache_that_is_too_small_is_to_be_larger_and_stays_so() {
 }
 
 #[test]
+fn a_cache_that_needs_less_gives_it_back_and_a_start_never_fails_of_what_was_applied() {
+    let control = Control::new("orders");
+    let server = options(&control, "").arg("--bodies-max-bytes=8 MiB").start();
+    let patch = |server: &Server, body: &Value| {
+        let headers = [("content-type", "application/json")];
+        server.send("PATCH", "/api/v1/settings", &headers, Some(body.to_string().as_bytes())).expect(200);
+    };
+    let budget = |server: &Server, cache: &str| {
+        server.get("/api/v1/cache/stats").expect(200).json()[cache]["max_bytes"].as_u64().expect("a size")
+    };
+    patch(&server, &json!({"bodies_max_bytes": "4 MiB", "tables_max_bytes": "128 MiB"}));
+    patch(&server, &json!({"bodies_max_bytes": "2 MiB", "concurrent_scans": 3}));
+    assert_eq!((budget(&server, "bodies"), budget(&server, "tables")), (2 << 20, 128 << 20));
+    server.get(&control.rows("")).expect(200);
+    // The largest table follows the budget, unless somebody has set it.
+    let detail = server.get("/api/v1/datasets/orders").expect(200).json();
+    assert_eq!(detail["policy"]["max_bytes"], json!(32 << 20), "{detail}");
+    let server = server.stop().with_arg("--tables-max-bytes=2 GiB").start();
+    assert_eq!((budget(&server, "bodies"), budget(&server, "tables")), (2 << 20, 128 << 20));
+    server.get(&control.rows("")).expect(200);
+}
+
+#[test]
 fn data_that_hardly_changes_is_to_be_fresh_for_longer() {
     let control = Control::new("orders");
     let server = options(&control, "ttl = \"200ms\"\ncheck_interval = \"100ms\"").start();
@@ -186,7 +209,8 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
     assert_eq!((&part["policy"]["ttl_seconds"], &part["applied"]), (&json!(600.0), &json!({"warm": true})));
     let server = server.stop().start();
     assert_eq!(policy(&server, "orders")["policy"]["warm"], json!(true));
-    let back = server.send("DELETE", orders, &[], None).expect(200).json();
+    server.send("DELETE", orders, &[], None).expect(204);
+    let back = policy(&server, "orders");
     assert_eq!((&back["policy"]["warm"], &back["applied"]), (&json!(false), &json!({})));
 }
 

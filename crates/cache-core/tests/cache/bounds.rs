@@ -163,9 +163,18 @@ fn another_budget_is_kept_from_then_on() {
 }
 
 #[test]
-fn a_budget_that_would_not_hold_the_largest_entry_allowed_is_refused() {
+fn a_smaller_budget_may_take_only_smaller_entries() {
     let cache = Cache::<u64>::builder("resized").max_bytes(1 << 20).max_entry_bytes(1 << 19).build().unwrap();
-    let refused = cache.set_max_bytes(1 << 19).unwrap_err().to_string();
-    assert!(refused.contains("use max_bytes = 524288: at least"), "{refused}");
-    assert_eq!(cache.max_bytes(), 1 << 20);
+    let namespace = Namespace::new("n");
+    let insert = |bytes| cache.insert(&Key::new(&namespace, b"k"), Item::new(7, bytes));
+    assert_eq!(insert(300_000), Stored::Yes);
+    cache.set_max_bytes(1 << 18).unwrap();
+    assert!(cache.max_entry_bytes() < 1 << 18 && cache.stats().bytes <= 1 << 18);
+    assert_eq!(insert(300_000), Stored::TooLarge);
+    assert_eq!(insert(cache.max_entry_bytes() - 1_000), Stored::Yes);
+    cache.set_max_bytes(1 << 21).unwrap();
+    assert_eq!((cache.max_entry_bytes(), insert(300_000)), (1 << 19, Stored::Yes));
+    let refused = cache.set_max_bytes(10).unwrap_err().to_string();
+    assert!(refused.contains("use max_bytes = 10: at least"), "{refused}");
+    assert_eq!(cache.max_bytes(), 1 << 21);
 }

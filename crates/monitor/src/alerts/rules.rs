@@ -5,7 +5,7 @@ use super::finding::{Finding, Level, Seen};
 use super::growth::Growth;
 use super::readings::{
     BreakerReading, BreakerState, CacheReading, DatasetReading, DiskReading, OperationReading, PluginReading,
-    QueueReading, Readings,
+    QueueReading, Readings, Recovery,
 };
 use super::thresholds::Thresholds;
 use crate::amount::{bytes, percent, time};
@@ -79,16 +79,24 @@ fn failed_operations(operation: &OperationReading, thresholds: &Thresholds) -> O
             ("breaker_open", recovery.breaker_open as f64),
         ],
         message: format!(
-            "{} of {} calls of {} failed in the last minute; {} were retried, {} answered with old data, {} held back by an \
-             open breaker",
+            "{} of {} calls of {} failed in the last minute{}",
             figures.errors,
             figures.count,
             operation.name,
-            recovery.retried,
-            recovery.served_stale,
-            recovery.breaker_open
+            in_words(&operation.recovery)
         ),
     })
+}
+
+/// What was done about failures, if anything was.
+fn in_words(recovery: &Recovery) -> String {
+    if *recovery == Recovery::default() {
+        return String::new();
+    }
+    let Recovery { retried, served_stale, breaker_open } = recovery;
+    format!(
+        "; {retried} were retried, {served_stale} answered with old data, {breaker_open} held back by an open breaker"
+    )
 }
 
 fn memory(cache: &CacheReading, thresholds: &Thresholds) -> Option<Finding> {

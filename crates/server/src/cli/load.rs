@@ -3,6 +3,7 @@
 mod bars;
 mod summary;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ use self::bars::Bars;
 use super::client::{Client, in_url};
 
 const HELP: &str = "\
-Loads datasets side by side, through the server's cache. On a terminal there is a bar for each dataset and one for all;
-otherwise each event is a line. The exit code is not 0 if any of them failed.
+Loads datasets side by side, through the server's cache, and writes their rows to files if there is an --out.
+On a terminal there is a bar for each dataset and one for all; otherwise each event is a line. The exit code
+is not 0 if any of them failed. Ctrl-C cancels the load.
 
 Examples:
   larder load sales prices --workers 8
@@ -99,7 +101,9 @@ fn body(args: &ArgMatches, format: &str) -> anyhow::Result<Value> {
         }
         request
     };
-    let names = args.get_many::<String>("datasets").unwrap_or_default();
+    // Whoever names one twice wants it once.
+    let mut seen = HashSet::new();
+    let names = args.get_many::<String>("datasets").unwrap_or_default().filter(|name| seen.insert(name.as_str()));
     let mut body = json!({
         "requests": names.map(request).collect::<Vec<_>>(),
         "max_workers": args.get_one::<u16>("workers"),

@@ -27,6 +27,7 @@ Examples:
   larder query sector_analysis 'select=sector,avg_roi' --format csv
   larder load sales prices --out today           many datasets at once, into Parquet files
   larder cache stats                             what is kept, in memory and on disk
+  larder report                                  how the server performs, what to change
   larder plugins                                 what was found in the plugin folder
   larder config                                  the settings in force and where each came from
 
@@ -36,7 +37,8 @@ are served within two seconds.";
 const SERVE_HELP: &str = "\
 Settings are taken from larder.toml (or --config FILE), then from the environment (LARDER_<NAME>,
 such as LARDER_MAX_ROWS), then from these flags; the later wins. `larder config` shows the outcome.
-In the file, [datasets.NAME] sets ttl, load_timeout, max_bytes, mode, persist, stale_while_revalidate,
+What was changed while a server ran (PATCH /api/v1/settings, or a dataset's policy) is kept in the home and
+wins over all of these, until it is taken back. In the file, [datasets.NAME] sets ttl, load_timeout, max_bytes, mode, persist, stale_while_revalidate,
 stale_if_error, check_interval, client_max_age, refresh_every, warm and tags of one dataset:
 
   [datasets.sector_analysis]

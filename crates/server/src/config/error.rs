@@ -18,15 +18,22 @@ pub enum Origin {
     Applied,
 }
 
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Origin {
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Default => "default",
             Self::File => "file",
             Self::Environment => "environment",
             Self::Flag => "flag",
             Self::Applied => "applied",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -84,6 +91,14 @@ impl ConfigError {
         match self {
             Self::Value { name, .. } | Self::Unknown { name, .. } => name,
             _ => "",
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Value { reason, .. } => reason,
+            _ => "it makes no sense",
         }
     }
 

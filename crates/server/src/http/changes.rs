@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use actix_web::web::block;
+use cache_core::Scope;
 use loader::GateOptions;
 use pipeline::{Dataset, PolicyOverrides};
 use serde_json::{Map, Value};
 
 use super::dto::{PolicyDetail, PolicyDto, SettingDto, SettingList};
 use crate::applied::{Changes, LIVE, merged, overrides};
-use crate::config::{Config, Layers, Origin};
+use crate::config::{Config, Layers, Origin, SETTINGS};
 use crate::problem::Problem;
 use crate::state::AppState;
 
+/// A cache of less would hold next to nothing.
+const LEAST_BUDGET: u64 = 64 << 10;
 /// Every setting of a policy.
 const POLICY: [&str; 12] = [
     "ttl",
@@ -53,17 +56,30 @@ pub(super) async fn patch_settings(state: &Arc<AppState>, patch: &Map<String, Va
     let _turn = state.applied.turn().await;
     let mut changes = state.applied.look();
     for (name, value) in patch {
+        if !SETTINGS.iter().any(|setting| setting.name == name) {
+            return Err(Problem::unknown_setting(name, &LIVE));
+        }
         if !LIVE.contains(&name.as_str()) {
             return Err(Problem::not_live(name, &LIVE));
         }
         match value {
             Value::Null => drop(changes.settings.remove(name)),
             Value::String(text) => drop(changes.settings.insert(name.clone(), text.clone())),
-            Value::Number(number) => drop(changes.settings.insert(name.clone(), number.to_string())),
+            Value::Number(number) => drop(changes.settings.insert(name.clone(), plain(number))),
             other => return Err(Problem::bad_setting(name, &other.to_string(), "expected a text or a number")),
         }
     }
     let config = resolve(&state.layers, &changes)?;
+    for (name, bytes) in [("tables_max_bytes", config.tables_max_bytes), ("bodies_max_bytes", config.bodies_max_bytes)]
+    {
+        if bytes < LEAST_BUDGET && patch.contains_key(name) {
+            return Err(Problem::bad_setting(
+                name,
+                &bytes.to_string(),
+                &format!("at least {LEAST_BUDGET} bytes are needed"),
+            ));
+        }
+    }
     let before = resolve(&state.layers, &state.applied.look())?;
     put_settings_in_force(state, &config)?;
     if let Err(problem) = keep(state, changes).await {
@@ -73,16 +89,24 @@ pub(super) async fn patch_settings(state: &Arc<AppState>, patch: &Map<String, Va
     Ok(())
 }
 
+/// A number as its setting reads it: JSON may write 47 as 47.0.
+fn plain(number: &serde_json::Number) -> String {
+    match number.as_f64() {
+        Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => format!("{float:.0}"),
+        _ => number.to_string(),
+    }
+}
+
 fn resolve(layers: &Layers, changes: &Changes) -> Result<Config, Problem> {
     Config::resolve(&layers.with_applied(&changes.settings))
-        .map_err(|error| Problem::bad_setting(error.name(), error.value(), &error.to_string()))
+        .map_err(|error| Problem::bad_setting(error.name(), error.value(), error.reason()))
 }
 
 fn put_settings_in_force(state: &AppState, config: &Config) -> Result<(), Problem> {
-    let too_small =
-        |name: &'static str| move |error: cache_core::Error| Problem::bad_setting(name, "", &error.to_string());
-    state.pipeline.tables().set_max_bytes(config.tables_max_bytes).map_err(too_small("tables_max_bytes"))?;
-    state.bodies.set_max_bytes(config.bodies_max_bytes).map_err(too_small("bodies_max_bytes"))?;
+    let (tables, bodies, max_bytes) = (config.tables_max_bytes, config.bodies_max_bytes, config.policy.max_bytes);
+    state.bodies.set_max_bytes(bodies).map_err(too_small("bodies_max_bytes", bodies))?;
+    state.pipeline.set_tables_max_bytes(tables, max_bytes).map_err(too_small("tables_max_bytes", tables))?;
+    state.memo.clear();
     state.watch.set_bodies_budget(config.bodies_max_bytes);
     let gate: GateOptions = config.fetch.gate;
     if gate != state.fetcher.gate().options {
@@ -92,23 +116,37 @@ fn put_settings_in_force(state: &AppState, config: &Config) -> Result<(), Proble
     Ok(())
 }
 
+fn too_small(name: &'static str, bytes: u64) -> impl Fn(cache_core::Error) -> Problem {
+    move |error| match error {
+        cache_core::Error::BudgetTooSmall { least, .. } => {
+            Problem::bad_setting(name, &bytes.to_string(), &format!("at least {least} bytes are needed"))
+        }
+        other => Problem::bad_setting(name, &bytes.to_string(), &other.to_string()),
+    }
+}
+
 /// The policy of a dataset, with where each setting comes from.
 pub(super) fn policy(state: &AppState, name: &str) -> Result<PolicyDetail, Problem> {
     let catalog = state.pipeline.catalog();
     let dataset = catalog.get(name)?;
     let applied = state.applied.look().datasets.get(name).cloned().unwrap_or_default();
     let in_file = state.config.datasets.get(name);
+    let layers = state.layers.with_applied(&state.applied.look().settings);
     let origins = POLICY.iter().map(|setting| {
         let origin = match setting {
             _ if applied.contains_key(*setting) => "applied",
             _ if in_file.is_some_and(|policy| policy.sets(setting)) => "file",
-            _ => "default",
+            // Of the server's own settings, which hold where its source says nothing else.
+            _ => {
+                layers.iter().find(|(known, ..)| known.name == *setting).map_or("default", |(.., origin)| origin.name())
+            }
         };
         ((*setting).to_owned(), origin)
     });
     Ok(PolicyDetail {
         policy: PolicyDto::from(&dataset.policy),
         needs_restart: needs_restart(state, dataset),
+        tags: dataset.tags.iter().map(ToString::to_string).collect(),
         origins: origins.collect(),
         applied,
     })
@@ -120,24 +158,37 @@ fn needs_restart(state: &AppState, dataset: &Dataset) -> Vec<String> {
     without_disk.then(|| "persist".to_owned()).into_iter().collect()
 }
 
-/// Changes the policy of a dataset as a merge patch says; without one, takes all changes back.
+/// Takes all changes of a policy back, also of a dataset that is not served now.
+pub(super) async fn reset_policy(state: &Arc<AppState>, name: &str) -> Result<(), Problem> {
+    let _turn = state.applied.turn().await;
+    let before = state.pipeline.catalog().get(name).cloned();
+    let mut changes = state.applied.look();
+    if changes.datasets.remove(name).is_none() {
+        // There is nothing to take back, unless there is no such dataset.
+        return Ok(before.map(drop)?);
+    }
+    let policies =
+        |changes: &Changes| changes.policies(&state.config.datasets).map_err(|it| Problem::bad_policy(name, &it));
+    let (new, old) = (policies(&changes)?, policies(&state.applied.look())?);
+    put_policies_in_force(state, changes, new, old).await?;
+    if let Ok(before) = before {
+        adopt(state, &before, name);
+    }
+    Ok(())
+}
+
+/// Changes the policy of a dataset as a merge patch says.
 pub(super) async fn patch_policy(
     state: &Arc<AppState>,
     name: &str,
-    patch: Option<&Map<String, Value>>,
+    patch: &Map<String, Value>,
 ) -> Result<PolicyDetail, Problem> {
     let _turn = state.applied.turn().await;
     let before = Arc::clone(state.pipeline.catalog().get(name)?);
     let mut changes = state.applied.look();
-    let policy = match patch {
-        Some(patch) => merged(changes.datasets.remove(name).unwrap_or_default(), patch),
-        None => {
-            changes.datasets.remove(name);
-            Map::new()
-        }
-    };
+    let policy = merged(changes.datasets.remove(name).unwrap_or_default(), patch);
     let read = overrides(&policy).map_err(|reason| Problem::bad_policy(name, &reason))?;
-    let most = state.pipeline.tables().config().max_entry_bytes;
+    let most = state.pipeline.tables().max_entry_bytes();
     if let Some(size) = read.max_bytes.filter(|size| size.as_u64() > most) {
         let reason = format!("max_bytes of {size} is more than the {most} bytes that one table may take");
         return Err(Problem::bad_policy(name, &reason));
@@ -148,13 +199,23 @@ pub(super) async fn patch_policy(
     let policies =
         |changes: &Changes| changes.policies(&state.config.datasets).map_err(|it| Problem::bad_policy(name, &it));
     let (new, old) = (policies(&changes)?, policies(&state.applied.look())?);
-    publish(state, new);
-    if let Err(problem) = keep(state, changes).await {
-        publish(state, old);
-        return Err(problem);
-    }
+    put_policies_in_force(state, changes, new, old).await?;
     adopt(state, &before, name);
     self::policy(state, name)
+}
+
+async fn put_policies_in_force(
+    state: &Arc<AppState>,
+    changes: Changes,
+    new: BTreeMap<String, PolicyOverrides>,
+    old: BTreeMap<String, PolicyOverrides>,
+) -> Result<(), Problem> {
+    publish(state, new);
+    let kept = keep(state, changes).await;
+    if kept.is_err() {
+        publish(state, old);
+    }
+    kept
 }
 
 fn publish(state: &AppState, policies: BTreeMap<String, PolicyOverrides>) {
@@ -177,15 +238,21 @@ fn adopt(state: &Arc<AppState>, before: &Dataset, name: &str) {
             dataset.tags.clone(),
         )
     };
-    let is_kept = before.used().table_loads.loaded + before.used().result_loads.loaded > 0;
-    if kept(before) == kept(now) || !is_kept {
+    if kept(before) == kept(now) {
         return;
     }
     let (pipeline, name) = (state.pipeline.clone(), name.to_owned());
+    let is_there = pipeline.table_info(now).is_some();
+    let namespace = now.namespace.clone();
     state.background.handle().spawn(async move {
-        if let Err(error) = pipeline.refresh(&name, &pipeline::CallOptions::new("policy")).await {
+        let adopted = match is_there {
+            true => pipeline.refresh(&name, &pipeline::CallOptions::new("policy")).await.map(drop),
+            // What is on disk alone, or single results, is read again when somebody asks.
+            false => pipeline.tables().invalidate(Scope::Namespace(namespace)).await.map(drop).map_err(Into::into),
+        };
+        if let Err(error) = adopted {
             tracing::warn!(dataset = %name, error = %error,
-                "failed to load dataset '{name}' again under its new policy: {error}");
+                "what is kept of dataset '{name}' does not follow its new policy yet: {error}");
         }
     });
 }

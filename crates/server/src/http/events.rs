@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::Bytes;
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::Stream;
 use futures_util::stream::unfold;
 use serde::Serialize;
@@ -80,11 +80,21 @@ where
     S: Clone + 'static,
     F: Future<Output = Option<(String, S)>> + 'static,
 {
-    HttpResponse::Ok()
+    headers().streaming(stream(place, state, next))
+}
+
+/// What HEAD is told of a stream, which takes no place.
+pub fn head() -> HttpResponse {
+    headers().streaming(futures_util::stream::empty::<Result<Bytes, Infallible>>())
+}
+
+fn headers() -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer
         .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
-        .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")))
-        .streaming(stream(place, state, next))
+        .insert_header((HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")));
+    answer
 }
 
 fn stream<S, F>(
@@ -100,9 +110,10 @@ where
         let as_before = state.clone();
         let (bytes, state) = tokio::select! {
             biased;
+            // First what there is to tell, so that nobody misses the end of what was followed.
+            coming = next(state) => coming.map(|(frames, state)| (Bytes::from(frames), state))?,
             // The sender lives as long as the server does.
             _ = place.closing.wait_for(|closing| *closing) => return None,
-            coming = next(state) => coming.map(|(frames, state)| (Bytes::from(frames), state))?,
             () = tokio::time::sleep(SIGN_OF_LIFE) => (Bytes::from_static(b": still here\n\n"), as_before),
         };
         Some((Ok(bytes), (place, state, next)))

@@ -30,7 +30,7 @@ pub(super) async fn answer(state: &AppState, wanted: &Wanted, call: &CallOptions
     let (count, at_encode) = (at_count.elapsed(), Instant::now());
     let page = Page::of(&rows.query, &answer, rows.counting, total, wanted.format);
     let (format, schema, batches) = (wanted.format, answer.schema.clone(), answer.batches.clone());
-    let max_bytes = usize::try_from(state.bodies.config().max_entry_bytes).unwrap_or(usize::MAX);
+    let max_bytes = usize::try_from(state.bodies.max_entry_bytes()).unwrap_or(usize::MAX);
     let encoded = compute(answer.bytes, move || format.encode(&schema, &batches, max_bytes)).await?;
     let encode = at_encode.elapsed();
     let plan = Plan::of(dataset, &limited);

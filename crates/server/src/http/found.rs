@@ -114,7 +114,7 @@ fn loader(
     let maker = Maker {
         pipeline: state.pipeline.clone(),
         max_rows: state.config.max_rows,
-        max_bytes: state.bodies.config().max_entry_bytes,
+        max_bytes: state.bodies.max_entry_bytes(),
         worth: Arc::clone(&state.worth),
         watch: Arc::clone(&state.watch),
     };

@@ -80,7 +80,7 @@ where
             return Either::Left(ready(Ok(request.into_response(answer))));
         }
         if let Some(mut answer) = rows::from_memo(&self.state, request.head(), started) {
-            timing::add(&mut answer, request.headers(), started.elapsed());
+            timing::add(&mut answer, request.headers(), || started.elapsed());
             let id = id_of(&request);
             if self.state.watch.spans.are_on() {
                 tell_of_hit(&self.state, &request, answer.status().as_u16(), &id, started);
@@ -117,7 +117,7 @@ where
                     }
                 }
             };
-            let (status, took) = (answer.status().as_u16(), started.elapsed());
+            let (status, took) = (answer.status().as_u16(), timing::alone(answer.response(), started.elapsed()));
             let operation = operation_of(&answer, &method, is_rows);
             state.watch.request(&operation, took, status);
             span.end(&operation, status);
@@ -131,7 +131,7 @@ where
             );
             answer.headers_mut().insert(REQUEST_ID, id);
             let (request, mut answer) = answer.into_parts();
-            timing::add(&mut answer, request.headers(), took);
+            timing::add(&mut answer, request.headers(), || took);
             Ok(ServiceResponse::new(request, answer))
         }))
     }

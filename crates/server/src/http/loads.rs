@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use loader::{Ask, Event, Job, JobSeen, JobState, LoadOptions, LoadRequest, Outcome, Seen};
-use pipeline::AnswerFrom;
 use pipeline::format::Format;
 use plugin_sdk::Dataset as Offer;
 use serde_json::{Map, Value, json};
@@ -22,7 +21,10 @@ const MEMBERS: [&str; 5] = ["requests", "max_workers", "timeout", "retries", "de
 const MEMBERS_OF_REQUEST: [&str; 5] = ["name", "source", "filters", "query", "format"];
 
 /// Reads the body of a load.
-pub(super) fn read(body: &Map<String, Value>) -> Result<(Vec<LoadRequest>, LoadOptions), Problem> {
+pub(super) fn read(
+    body: &Map<String, Value>,
+    defaults: LoadOptions,
+) -> Result<(Vec<LoadRequest>, LoadOptions), Problem> {
     known_members("", body, &MEMBERS)?;
     let Some(Value::Array(requests)) = body.get("requests") else {
         let given = body.get("requests").unwrap_or(&Value::Null).to_string();
@@ -44,7 +46,6 @@ pub(super) fn read(body: &Map<String, Value>) -> Result<(Vec<LoadRequest>, LoadO
         }
         read.push(request);
     }
-    let defaults = LoadOptions::default();
     let options = LoadOptions {
         max_workers: whole(body, "max_workers", 1, MAX_WORKERS)?.map_or(defaults.max_workers, |it| it as usize),
         timeout: duration(body, "timeout")?.unwrap_or(defaults.timeout),
@@ -115,7 +116,12 @@ fn known_members(place: &str, object: &Map<String, Value>, known: &[&str]) -> Re
 fn whole(body: &Map<String, Value>, member: &str, least: u64, most: u64) -> Result<Option<u64>, Problem> {
     match body.get(member) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64().filter(|number| (least..=most).contains(number)) {
+        // JSON may write 4 as 4.0.
+        Some(value) => match value
+            .as_u64()
+            .or_else(|| value.as_f64().filter(|it| it.fract() == 0.0).map(|it| it as u64))
+            .filter(|number| (least..=most).contains(number))
+        {
             Some(number) => Ok(Some(number)),
             None => {
                 let detail = format!("this is a whole number from {least} to {most}");
@@ -234,11 +240,12 @@ fn outcome(job: &Job, outcome: &Outcome) -> OutcomeDto {
         rows: loaded.map(|loaded| loaded.rows),
         bytes: loaded.map(|loaded| loaded.bytes),
         from: loaded.map(|loaded| from_name(loaded.from)),
-        stale: loaded.is_some_and(|loaded| matches!(loaded.from, AnswerFrom::Stale | AnswerFrom::StaleOnError)),
+        stale: loaded.is_some_and(loader::Loaded::is_stale),
         attempts: outcome.attempts,
         took_ms: ms(outcome.took),
         ignored_filters: loaded.map(|loaded| loaded.ignored_filters.clone()).unwrap_or_default(),
         error: outcome.result.as_ref().err().map(|error| ProblemPart::from(&Problem::from(error.clone()))),
+        request_id: format!("{}/{}", job.id, outcome.name),
         result: loaded.map(|_| format!("/api/v1/loads/{}/results/{}", job.id, outcome.name)),
     }
 }

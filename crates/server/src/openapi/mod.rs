@@ -7,6 +7,7 @@
 //! operations share ([`admission`]) is added to each. [`LiveDocument`] makes the whole once a catalog.
 
 mod admission;
+mod bodies;
 mod body;
 mod conditions;
 mod dataset;
@@ -150,6 +151,7 @@ fn fixed_within(max_rows: u64) -> Value {
     components["responses"] = responses::components().into();
     dataset::complete(&mut document, max_rows);
     entries::complete(&mut document);
+    bodies::complete(&mut document);
     admission::add(&mut document);
     links::add(&mut document);
     document

@@ -63,7 +63,7 @@ pub(super) fn components(max_rows: u64) -> Value {
         "columns": query("columns", "The columns whose values are counted, separated by commas.",
             json!({ "type": "string", "minLength": 1 })),
         "Prefer": header("Prefer", "`count=exact` or `count=estimated` (RFC 7240): how many rows there are in all is told in \
-            `Content-Range`. Other preferences are ignored.", text.clone()),
+            `Content-Range`. `timing`: `Server-Timing` tells what the answer took. Other preferences are ignored.", text.clone()),
         "If-None-Match": header("If-None-Match", "ETags of answers that the client has: 304 if one of them is still right.", text),
     })
 }

@@ -24,6 +24,7 @@ pub(super) fn headers() -> Value {
         "Link": text("The next page, when there is one (RFC 8288).", "<rows?limit=100&cursor=AQEB&format=json>; rel=\"next\""),
         "Next-Cursor": text("The `cursor` of the next page, when there is one.", "AQEB"),
         "Preference-Applied": text("The preference that was followed.", "count=exact"),
+        "Server-Timing": text("What the answer took, in milliseconds, for clients that prefer `timing`.", "table;dur=0.05, body;dur=1.2, total;dur=1.4"),
         "Ignored-Filters": text("Members of `filters` that name no column, separated by commas.", "colour,size_min"),
         "Retry-After": seconds("Seconds after which to ask again."),
         "X-Request-Id": text("The id of the request, as in the log.", "9e3779b97f4a7c15"),
@@ -87,7 +88,7 @@ pub(super) fn of_facets() -> Map<String, Value> {
 
 fn with_rows(row: &Value, json: &Value, more: &[&str]) -> Map<String, Value> {
     let always = ["ETag", "Age", "Cache-Control", "Cache-Status", "Vary", "Content-Range", "Link", "Next-Cursor"];
-    let headers = references(&[&always[..], &["Preference-Applied", "X-Request-Id"], more].concat());
+    let headers = references(&[&always[..], &["Preference-Applied", "Server-Timing", "X-Request-Id"], more].concat());
     let content = content(row, json);
     let mut responses = Map::new();
     responses.insert("200".into(), json!({ "description": "The rows", "headers": headers, "content": content }));

@@ -13,6 +13,18 @@ impl Problem {
             .hint(format!("these can be: {}; set others in larder.toml and start anew", live.join(", ")))
     }
 
+    /// 400 for a name that no setting has.
+    pub fn unknown_setting(name: &str, live: &[&'static str]) -> Self {
+        let close = live.iter().map(|known| (strsim::jaro_winkler(known, name), *known));
+        let close = close.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+        Self::new(StatusCode::BAD_REQUEST, "unknown_setting", format!("there is no setting '{}'", cut(name)))
+            .parameter(cut(name))
+            .hint(match close {
+                Some((_, close)) => format!("did you mean '{close}'?"),
+                None => "GET /api/v1/settings lists the settings".to_owned(),
+            })
+    }
+
     /// 400 for a value that a setting cannot take.
     pub fn bad_setting(name: &str, value: &str, reason: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad_setting", format!("{name} cannot be that: {reason}"))
@@ -31,9 +43,13 @@ impl Problem {
 
     /// 400 for a policy that makes no sense.
     pub fn bad_policy(dataset: &str, reason: &str) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad_policy", format!("the policy makes no sense: {}", cut(reason)))
-            .value(dataset)
-            .hint("GET the policy to see its settings; times are written as \"90s\", sizes as \"64 MiB\"")
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_policy",
+            format!("the policy makes no sense: {}", reason.chars().take(400).collect::<String>()),
+        )
+        .value(dataset)
+        .hint("GET the policy to see its settings; times are written as \"90s\", sizes as \"64 MiB\"")
     }
 
     /// 503 for a change that cannot be written down.

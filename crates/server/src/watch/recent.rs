@@ -27,8 +27,8 @@ pub(super) struct Recent(Mutex<HashMap<Arc<str>, Dataset>>);
 struct Dataset {
     /// Counts by second, the oldest first.
     seconds: VecDeque<(Instant, [u64; 3])>,
-    /// Since its data was last fresh, while old data stands in.
-    stale_since: Option<Instant>,
+    /// Since when old data has stood in, and when it did so last.
+    stale: Option<(Instant, Instant)>,
 }
 
 impl Recent {
@@ -48,14 +48,15 @@ impl Recent {
     /// It was answered with old data.
     pub(super) fn stale(&self, dataset: &str) {
         self.with(dataset, |known, now| {
-            known.stale_since.get_or_insert(now);
+            let since = known.stale.map_or(now, |(since, _)| since);
+            known.stale = Some((since, now));
         });
     }
 
     /// Its data is fresh again.
     pub(super) fn fresh(&self, dataset: &str) {
         if let Some(known) = self.0.lock().get_mut(dataset) {
-            known.stale_since = None;
+            known.stale = None;
         }
     }
 
@@ -68,10 +69,12 @@ impl Recent {
         Recovery { retried: sum(0), served_stale: sum(1), breaker_open: sum(2) }
     }
 
-    /// For how long each dataset has been answered with old data, of those that are.
+    /// For how long each dataset has been answered with old data, of those that were in the last minute.
     pub(super) fn stale_for(&self) -> Vec<(Arc<str>, Duration)> {
         let all = self.0.lock();
-        all.iter().filter_map(|(name, known)| Some((Arc::clone(name), known.stale_since?.elapsed()))).collect()
+        let stale = all.iter().filter_map(|(name, known)| Some((name, known.stale?)));
+        let lately = stale.filter(|(_, (_, last))| last.elapsed() < SPAN);
+        lately.map(|(name, (since, last))| (Arc::clone(name), last - since)).collect()
     }
 
     fn with(&self, dataset: &str, change: impl FnOnce(&mut Dataset, Instant)) {

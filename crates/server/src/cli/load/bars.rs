@@ -92,7 +92,10 @@ fn draw(bar: &ProgressBar, name: &str, data: &Value) {
 
 fn line(name: &str, of: &str, data: &Value) -> String {
     match name {
-        "began" => format!("began: {} datasets", data["total"]),
+        "began" => match data["total"].as_u64() {
+            Some(1) => "began: 1 dataset".to_owned(),
+            _ => format!("began: {} datasets", data["total"]),
+        },
         "retrying" => {
             let code = data["code"].as_str().unwrap_or("an error");
             format!("{of}{}attempt {} follows after {code}", if of.is_empty() { "" } else { ": " }, data["attempt"])

@@ -32,6 +32,12 @@ pub(super) fn print(
             None if outcome.is_null() => request["state"].as_str().unwrap_or_default().to_owned(),
             None => file.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
         };
+        let ignored: Vec<&str> =
+            outcome["ignored_filters"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let told = match ignored.as_slice() {
+            [] => told,
+            names => format!("{told} (no columns, so skipped: {})", names.join(", ")).trim_start().to_owned(),
+        };
         [
             request["name"].as_str().unwrap_or_default().to_owned(),
             number(&outcome["rows"]),

@@ -151,6 +151,8 @@ pub struct OutcomeDto {
     pub ignored_filters: Vec<String>,
     /// Why it failed.
     pub error: Option<ProblemPart>,
+    /// Its id in the log.
+    pub request_id: String,
     /// Its rows; null if it failed.
     pub result: Option<String>,
 }

@@ -57,10 +57,13 @@ pub struct SettingsPatch {
 pub struct PolicyDetail {
     /// What is in force.
     pub policy: PolicyDto,
+    /// Names to invalidate by.
+    pub tags: Vec<String>,
     /// What was applied, as it was written.
     #[schema(value_type = Object)]
     pub applied: Map<String, Value>,
-    /// Where each setting comes from: `default` (the server's own settings or the plugin's), `file` or `applied`.
+    /// Where each setting comes from: `default`, `file`, `environment`, `flag` or `applied`. A source's own policy counts as
+    /// the default.
     pub origins: BTreeMap<String, &'static str>,
     /// Settings that take effect with the next start alone.
     pub needs_restart: Vec<String>,

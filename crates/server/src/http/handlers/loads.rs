@@ -1,8 +1,9 @@
 //! Loads of many datasets at once: begun, watched, cancelled, and their results.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::{Data, Json, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,6 +11,7 @@ use loader::{Job, JobState};
 use serde_json::{Map, Value, json};
 
 use crate::http::dto::{LoadBody, LoadDto, LoadList};
+use crate::http::timing::TookAlone;
 use crate::http::{events, loads, prefer, rows};
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -44,8 +46,11 @@ pub async fn start(
     body: Json<Map<String, Value>>,
 ) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
-    let (requests, options) = loads::read(&body)?;
+    let started = Instant::now();
+    let (requests, options) = loads::read(&body, state.load_options())?;
     let job = state.jobs.start(requests, options).map_err(|many| Problem::too_many_loads(many.running))?;
+    // What the client waits for is not what the request takes.
+    let took = started.elapsed();
     tell(&state, &job, "began");
     let (ending, watched) = (Arc::clone(&job), Arc::clone(&state));
     state.background.handle().spawn(async move {
@@ -63,7 +68,9 @@ pub async fn start(
     if let Some(wait) = wait {
         answer.insert_header((PREFERENCE_APPLIED, format!("wait={}", wait.as_secs())));
     }
-    Ok(answer.json(loads::document(&job)))
+    let mut answer = answer.json(loads::document(&job));
+    answer.extensions_mut().insert(TookAlone(took));
+    Ok(answer)
 }
 
 /// Tells whoever follows the server.
@@ -74,6 +81,8 @@ fn tell(state: &AppState, job: &Job, what: &str) {
 }
 
 /// List the loads
+///
+/// Those that are under way, and for a while those that are over.
 #[utoipa::path(
     get,
     operation_id = "list_loads",
@@ -137,13 +146,16 @@ pub async fn cancel(state: Data<AppState>, id: Path<String>) -> Result<Json<Load
         ("Last-Event-ID" = Option<String>, Header, description = "The number of the last event that was seen"),
     ),
     responses(
-        (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The events", content_type = "text/event-stream"),
         (status = 404, description = "There is no such load", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "As many clients follow events as may", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub async fn follow(state: Data<AppState>, id: Path<String>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let job = find(&state, &id)?;
+    if request.method() == Method::HEAD {
+        return Ok(events::head());
+    }
     let place = state.streams.enter()?;
     Ok(events::respond(place, events::last_seen(request.headers()), move |last| news(Arc::clone(&job), last)))
 }

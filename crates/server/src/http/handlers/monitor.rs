@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpResponse;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::web::{Bytes, Data, Json, Path, block};
 use monitor::{OperationName, Outcome, TimerId};
 use serde_json::{Map, Value, json};
@@ -25,9 +25,10 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// The longest duration that is believed to a client.
 const MAX_MEASURED_MS: f64 = 86_400_000.0;
 
-/// Report
+/// Report how the server performs
 ///
-/// Operations with their times, caches, datasets by cost, plugins, the process, alerts and recommendations.
+/// Operations with their times, caches, datasets by cost, plugins, the process, alerts and recommendations. Operations
+/// contain each other (a request its load, a load its scan), so their times do not add up.
 #[utoipa::path(
     get,
     operation_id = "performance_report",
@@ -42,6 +43,8 @@ pub async fn report(state: Data<AppState>) -> Result<Json<ReportDto>, Problem> {
 }
 
 /// List the alerts
+///
+/// What is not as it should be, with the numbers that say so. An alert goes by itself when it has been well again for a while.
 #[utoipa::path(
     get,
     operation_id = "list_alerts",
@@ -96,14 +99,14 @@ pub async fn apply(state: Data<AppState>, id: Path<String>) -> Result<Json<Actio
     let body = action.body.as_object().cloned().unwrap_or_default();
     let dataset = action.uri.strip_prefix("/api/v1/datasets/").and_then(|rest| rest.strip_suffix("/policy"));
     match dataset {
-        Some(dataset) => drop(changes::patch_policy(&state, dataset, Some(&body)).await?),
+        Some(dataset) => drop(changes::patch_policy(&state, dataset, &body).await?),
         None => changes::patch_settings(&state, &body).await?,
     }
     tracing::info!(recommendation = %id, "recommendation '{id}' is applied: {}", action.body);
     Ok(Json(action))
 }
 
-/// Metrics
+/// Read the metrics
 ///
 /// In Prometheus's text format.
 #[utoipa::path(
@@ -123,19 +126,24 @@ pub async fn metrics(state: Data<AppState>) -> Result<HttpResponse, Problem> {
 
 /// Follow the server
 ///
-/// Server-Sent Events: `tick` once a second with rates and the hit ratio, `alert`, `load`, `plugin` and `dataset` as they
-/// happen. `gap` says that the client was too slow for some.
+/// Server-Sent Events, each with a JSON object: `tick` once a second (`requests_per_second`, `loads_per_second`, `hit_ratio`,
+/// `cache_bytes`, `scans_running`, `scans_waiting`, `alerts`), and as they happen `alert` (`what`: raised, updated or cleared;
+/// `alert`), `load` (`what`: began or ended; `id`, `state`), `plugin` (`name`, `what`) and `dataset` (`what`: changed or
+/// catalog). `gap` says that the client was too slow for some.
 #[utoipa::path(
     get,
     operation_id = "follow_server",
     path = "/api/v1/monitor/events",
     tag = "monitor",
     responses(
-        (status = 200, description = "The events", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The events", content_type = "text/event-stream"),
         (status = 503, description = "As many clients follow events as may", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn follow(state: Data<AppState>) -> Result<HttpResponse, Problem> {
+pub async fn follow(state: Data<AppState>, method: Method) -> Result<HttpResponse, Problem> {
+    if method == Method::HEAD {
+        return Ok(events::head());
+    }
     let place = state.streams.enter()?;
     let feed = Arc::new(Mutex::new(state.watch.feed.follow()));
     Ok(events::respond(place, feed, next))

@@ -1,7 +1,5 @@
 //! Settings and policies, changed while the server runs.
 
-use std::sync::Arc;
-
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path};
 use serde_json::{Map, Value, json};
@@ -106,7 +104,7 @@ pub async fn change_policy(
     body: Json<Map<String, Value>>,
 ) -> Result<Json<PolicyDetail>, Problem> {
     super::when_ready(&state)?;
-    Ok(Json(changes::patch_policy(&Arc::clone(&state), &name, Some(&body)).await?))
+    Ok(Json(changes::patch_policy(&state, &name, &body).await?))
 }
 
 /// Take the changes of a policy back
@@ -117,12 +115,13 @@ pub async fn change_policy(
     tag = "settings",
     params(("name" = String, Path, description = "The dataset")),
     responses(
-        (status = 200, description = "What is in force now", body = PolicyDetail),
+        (status = 204, description = "What the file says is in force again"),
         (status = 404, description = "There is no such dataset", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "That cannot be written down; nothing is changed", body = crate::openapi::ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn reset_policy(state: Data<AppState>, name: Path<String>) -> Result<Json<PolicyDetail>, Problem> {
+pub async fn reset_policy(state: Data<AppState>, name: Path<String>) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
-    Ok(Json(changes::patch_policy(&Arc::clone(&state), &name, None).await?))
+    changes::reset_policy(&state, &name).await?;
+    Ok(HttpResponse::NoContent().finish())
 }
