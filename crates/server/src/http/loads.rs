@@ -119,7 +119,7 @@ fn whole(body: &Map<String, Value>, member: &str, least: u64, most: u64) -> Resu
         // JSON may write 4 as 4.0.
         Some(value) => match value
             .as_u64()
-            .or_else(|| value.as_f64().filter(|it| it.fract() == 0.0).map(|it| it as u64))
+            .or_else(|| value.as_f64().filter(|it| it.fract() == 0.0 && *it >= 0.0).map(|it| it as u64))
             .filter(|number| (least..=most).contains(number))
         {
             Some(number) => Ok(Some(number)),
