@@ -9,8 +9,9 @@
 mod spans;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tests::{Server, artifacts};
@@ -18,12 +19,13 @@ use tests::{Server, artifacts};
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [check, program] = args.as_slice() else {
-        bail!("usage: outside browser CHROMIUM | python PYTHON | schemathesis PYTHON | spans LARDER")
+        bail!("usage: outside browser CHROMIUM | python PYTHON | metrics PROMTOOL | schemathesis PYTHON | spans LARDER")
     };
     let program = Path::new(program);
     match check.as_str() {
         "browser" => browser(&Server::bundled(), program),
         "python" => python(&Server::bundled(), program),
+        "metrics" => metrics(&Server::bundled(), program),
         "schemathesis" => schemathesis(program),
         "spans" => spans::check(program),
         other => bail!("there is no check '{other}'"),
@@ -61,6 +63,30 @@ fn python(server: &Server, python: &Path) -> Result<()> {
         let status = Command::new(python).arg(path).arg(server.url()).status().context("cannot run Python")?;
         ensure!(status.success(), "{script} failed ({status})");
     }
+    Ok(())
+}
+
+/// Has Prometheus's own tool read the metrics of a server that has something to tell.
+fn metrics(server: &Server, promtool: &Path) -> Result<()> {
+    for dataset in server.datasets() {
+        server.get(&format!("/api/v1/datasets/{dataset}/rows")).expect(200);
+    }
+    let text = server.get("/metrics").expect(200).text();
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot run promtool")?;
+    child.stdin.take().context("promtool reads its input")?.write_all(text.as_bytes())?;
+    let output = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.success() && said.trim().is_empty(),
+        "promtool complains ({}): {said}\n{text}",
+        output.status
+    );
+    println!("promtool finds nothing in {} lines of metrics", text.lines().count());
     Ok(())
 }
 

@@ -20,7 +20,7 @@ struct Extra {
     present: fn() -> bool,
 }
 
-const EXTRAS: [Extra; 4] = [
+const EXTRAS: [Extra; 5] = [
     Extra {
         name: "browser",
         what: "/docs in a headless Chromium",
@@ -34,6 +34,13 @@ const EXTRAS: [Extra; 4] = [
         needs: "python3 with venv",
         install: "apt-get install python3-venv",
         present: has_venv,
+    },
+    Extra {
+        name: "metrics",
+        what: "promtool: /metrics keeps to Prometheus's conventions",
+        needs: "promtool",
+        install: "apt-get install prometheus",
+        present: || on_path(&["promtool"]).is_some(),
     },
     Extra {
         name: "schemathesis",
@@ -130,6 +137,7 @@ fn run_extra(extra: &Extra) -> Result<()> {
     outside.arg(extra.name);
     match extra.name {
         "browser" => outside.args(chromium()),
+        "metrics" => outside.args(on_path(&["promtool"])),
         "spans" => outside.arg(larder_with_otlp()?),
         _ => outside.arg(python_venv()?),
     };
@@ -155,10 +163,14 @@ fn has_venv() -> bool {
 
 /// The first Chromium on the path.
 fn chromium() -> Option<PathBuf> {
+    on_path(&["chromium", "chromium-browser", "google-chrome"])
+}
+
+/// The first program of one of these names.
+fn on_path(names: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
-    env::split_paths(&path)
-        .flat_map(|folder| ["chromium", "chromium-browser", "google-chrome"].map(|name| folder.join(name)))
-        .find(|program| program.is_file())
+    let mut programs = env::split_paths(&path).flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    programs.find(|program| program.is_file())
 }
 
 /// A Python with what the scripts import, in a virtual environment below `target/`.

@@ -14,7 +14,7 @@ pub(super) type Body = Arc<[u8]>;
 
 /// The most bodies that the server keeps, and the least weight that it tells the curve.
 const MAX_BODIES: u64 = 1_000_000;
-const LEAST_WEIGHT: u32 = 256;
+const LEAST_WEIGHT: u32 = 184;
 
 /// The bodies by their numbers.
 pub(super) struct Bodies {

@@ -14,6 +14,9 @@ use crate::gate::{Gate, GateOptions, GateSeen, Permit, TRY_AGAIN};
 use crate::observer::{AttemptEnd, Nobody, Observer};
 use crate::options::FetchOptions;
 
+/// The share of its usual time that an attempt must have had for its time-out to be held against the source.
+const MOST_OF_IT: f64 = 0.8;
+
 /// The [`Fetch`] of a pipeline. Cloning it gives another handle of the same one.
 #[derive(Clone)]
 pub struct Fetcher {
@@ -107,8 +110,12 @@ impl Inner {
             let permit = self.permit(job, deadline).await?;
             let pass = breaker.admit().map_err(refused)?;
             let started = Instant::now();
-            let ended = attempt(job, permit, deadline.min(started + attempt_timeout)).await;
-            self.tell_breaker(&job.source_name, pass, ended.as_ref().err());
+            let until = deadline.min(started + attempt_timeout);
+            let ended = attempt(job, permit, until).await;
+            // An attempt that had much less time than sources are given says nothing of the source.
+            let usual = self.options.attempt_timeout.min(job.timeout);
+            let had_its_time = until - started >= usual.mul_f64(MOST_OF_IT);
+            self.tell_breaker(&job.source_name, pass, ended.as_ref().err(), had_its_time);
             let Err(error) = ended else {
                 self.tell(job, started, AttemptEnd::Read);
                 return Ok(());
@@ -129,9 +136,9 @@ impl Inner {
             if !again {
                 return Err(error.into());
             }
-            tracing::debug!(source = %job.source_name, dataset = %job.request.dataset, request_id = %job.request_id,
+            tracing::debug!(source = %job.source_name, dataset = %job.dataset, request_id = %job.request_id,
                 code = error.code.name(), wait_ms = wait.as_millis() as u64,
-                "attempt {failures} to read dataset '{}' failed and is made again: {error}", job.request.dataset);
+                "attempt {failures} to read dataset '{}' failed and is made again: {error}", job.dataset);
             job.progress.fail_attempt(error.code);
             tokio::time::sleep(wait).await;
         }
@@ -144,20 +151,26 @@ impl Inner {
             self.observer.refused(&job.source_name);
             FetchError::QueueFull { queued: full.queued, retry_after: TRY_AGAIN }
         })?;
-        let permit = tokio::time::timeout_at(deadline, ticket.wait()).await;
-        self.observer.admitted(&job.source_name, started.elapsed());
-        permit
-            .map_err(|_| SourceError::new(ErrorCode::Timeout, "no source call became free before the deadline").into())
+        match tokio::time::timeout_at(deadline, ticket.wait()).await {
+            Ok(permit) => {
+                self.observer.admitted(&job.source_name, started.elapsed());
+                Ok(permit)
+            }
+            Err(_) => {
+                Err(SourceError::new(ErrorCode::Timeout, "no source call became free before the deadline").into())
+            }
+        }
     }
 
     fn tell(&self, job: &FetchJob, started: Instant, end: AttemptEnd) {
-        let (source, dataset) = (&job.source_name, &job.request.dataset);
+        let (source, dataset) = (&job.source_name, &job.dataset);
         self.observer.attempted(source, dataset, &job.request_id, started.elapsed(), end);
     }
 
-    fn tell_breaker(&self, source: &str, pass: Pass, error: Option<&SourceError>) {
+    fn tell_breaker(&self, source: &str, pass: Pass, error: Option<&SourceError>, had_its_time: bool) {
         let changed = match error {
             None => pass.succeeded(),
+            Some(error) if error.code == ErrorCode::Timeout && !had_its_time => None,
             Some(error) if is_the_sources_fault(error.code) => pass.failed(),
             // It was stopped from here: that says nothing.
             Some(error) if error.code == ErrorCode::Cancelled => None,

@@ -114,6 +114,8 @@ impl Job {
     pub(crate) fn new(id: Arc<str>, requests: Vec<LoadRequest>, options: LoadOptions) -> Self {
         let places = requests.iter().enumerate().map(|(at, request)| (request.name.clone(), at)).collect();
         let steps = vec![Step::default(); requests.len()];
+        // A request has four events at least, and more if it is slow.
+        let places_of_events = 8 * requests.len();
         let state = State { state: JobState::Running, ended: None, steps, time_left: None, task: None };
         Self {
             id,
@@ -122,7 +124,7 @@ impl Job {
             options,
             places,
             began: Instant::now(),
-            journal: Journal::default(),
+            journal: Journal::of(places_of_events),
             state: Mutex::new(state),
             over: watch::Sender::new(false),
         }
@@ -157,6 +159,17 @@ impl Job {
         self.journal.write(LoadEvent { at: self.began.elapsed(), event: Event::Ended { failed, cancelled: true } });
         self.end();
         true
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> JobState {
+        self.state.lock().state
+    }
+
+    /// Ends it whose work has ended without saying so.
+    pub(crate) fn end_without_a_word(&self) {
+        let failed = self.look().failed();
+        self.note(LoadEvent { at: self.began.elapsed(), event: Event::Ended { failed, cancelled: false } });
     }
 
     /// Waits until it is over, well or not.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use pipeline::DataPipeline;
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
 use crate::async_data_loader::fresh_id;
 use crate::job::Job;
@@ -32,6 +33,9 @@ impl Default for JobsOptions {
     }
 }
 
+/// Requests of all jobs that can be looked at: large jobs are forgotten sooner.
+const MAX_REQUESTS_KEPT: usize = 100_000;
+
 /// As many jobs are under way as may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{running} loads are under way, and no more may")]
@@ -48,6 +52,15 @@ pub struct Jobs {
     runtime: Handle,
     /// The oldest first.
     jobs: Mutex<VecDeque<Arc<Job>>>,
+}
+
+/// Ends a task with whoever watches it.
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Jobs {
@@ -76,8 +89,16 @@ impl Jobs {
         // The rows stay in the cache, where there is a bound on them.
         let run = Run { pipeline, options, owner, rows: Rows::Counted };
         let (requests, noting) = (job.requests.clone(), Arc::clone(&job));
-        let task =
-            self.runtime.spawn(async move { run.load(requests, Arc::new(move |event| noting.note(event))).await });
+        let (runtime, ending) = (self.runtime.clone(), Arc::clone(&job));
+        let task = self.runtime.spawn(async move {
+            let told = Arc::clone(&noting);
+            let running = runtime.spawn(run.load(requests, Arc::new(move |event| told.note(event))));
+            let _stop = AbortOnDrop(running.abort_handle());
+            if running.await.is_err() {
+                // However it ended, nobody waits for it for ever.
+                ending.end_without_a_word();
+            }
+        });
         job.set_task(task.abort_handle());
         Ok(job)
     }
@@ -107,7 +128,8 @@ impl Jobs {
     fn forget_old(&self, jobs: &mut VecDeque<Arc<Job>>) {
         jobs.retain(|job| job.over_for().is_none_or(|time| time < self.options.keep_for));
         let mut over = jobs.iter().filter(|job| !job.is_running()).count();
-        while over > self.options.max_kept
+        let requests = |jobs: &VecDeque<Arc<Job>>| jobs.iter().map(|job| job.requests.len()).sum::<usize>();
+        while (over > self.options.max_kept || requests(jobs) > MAX_REQUESTS_KEPT)
             && let Some(oldest) = jobs.iter().position(|job| !job.is_running())
         {
             jobs.remove(oldest);

@@ -8,12 +8,13 @@ use tokio::sync::Notify;
 
 use crate::event::LoadEvent;
 
-/// The most events that are kept of a job; of older ones it is known that there were some.
-const MAX_EVENTS: usize = 10_000;
+/// Events that are kept of any job; of older ones it is known that there were some.
+const LEAST_EVENTS: usize = 10_000;
 
 /// The events of a job, numbered from 1 on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Journal {
+    most: usize,
     inner: Mutex<Inner>,
     news: Notify,
 }
@@ -38,13 +39,18 @@ pub(crate) struct Page {
 }
 
 impl Journal {
+    /// A journal that keeps so many events, or more.
+    pub(crate) fn of(events: usize) -> Self {
+        Self { most: events.max(LEAST_EVENTS), inner: Mutex::default(), news: Notify::default() }
+    }
+
     pub(crate) fn write(&self, event: LoadEvent) {
         let mut inner = self.inner.lock();
         if inner.is_closed {
             return;
         }
         inner.events.push_back(Arc::new(event));
-        if inner.events.len() > MAX_EVENTS {
+        if inner.events.len() > self.most {
             inner.events.pop_front();
             inner.forgotten += 1;
         }
@@ -62,7 +68,7 @@ impl Journal {
     pub(crate) fn after(&self, after: u64, most: usize) -> Page {
         let inner = self.inner.lock();
         let skip = usize::try_from(after.saturating_sub(inner.forgotten)).unwrap_or(usize::MAX);
-        let first = inner.forgotten.max(after) + 1;
+        let first = inner.forgotten.max(after).saturating_add(1);
         let events = inner.events.iter().skip(skip).take(most).cloned();
         let events: Vec<_> = (first..).zip(events).collect();
         let end = skip.saturating_add(events.len());
@@ -104,7 +110,7 @@ mod tests {
 
     #[test]
     fn events_are_read_from_where_the_reader_was() {
-        let journal = Journal::default();
+        let journal = Journal::of(0);
         (0..4).for_each(|_| journal.write(event()));
         check(&journal, 0, &[1, 2, 3], false, false);
         check(&journal, 3, &[4], false, false);
@@ -114,12 +120,13 @@ mod tests {
         check(&journal, 2, &[3, 4], false, true);
         check(&journal, 0, &[1, 2, 3], false, false);
         check(&journal, 99, &[], false, true);
+        check(&journal, u64::MAX, &[], false, true);
     }
 
     #[test]
     fn what_is_not_kept_any_more_is_told() {
-        let journal = Journal::default();
-        (0..MAX_EVENTS + 2).for_each(|_| journal.write(event()));
+        let journal = Journal::of(0);
+        (0..LEAST_EVENTS + 2).for_each(|_| journal.write(event()));
         check(&journal, 0, &[3, 4, 5], true, false);
         check(&journal, 2, &[3, 4, 5], false, false);
     }

@@ -97,10 +97,12 @@ impl Run {
                 }
             }
         }
-        let outcomes = outcomes.into_iter().zip(&tracked).map(|(outcome, request)| match outcome {
-            Some(outcome) => Arc::unwrap_or_clone(outcome),
-            None => lost(request),
-        });
+        for (outcome, request) in outcomes.iter_mut().zip(&tracked).filter(|(outcome, _)| outcome.is_none()) {
+            let lost = Arc::new(lost(request));
+            tell(Event::Finished { outcome: Arc::clone(&lost), done: of, of, time_left: None });
+            *outcome = Some(lost);
+        }
+        let outcomes = outcomes.into_iter().flatten().map(Arc::unwrap_or_clone);
         let report = LoadReport { outcomes: outcomes.collect(), took: started.elapsed() };
         tell(Event::Ended { failed: report.failed(), cancelled: false });
         report
@@ -139,13 +141,19 @@ struct Worker {
 
 impl Worker {
     async fn work(self, request: &Arc<Tracked>) -> Outcome {
+        let started = Instant::now();
         let outcome = match self.deadline {
             None => self.try_work(request).await,
             Some(deadline) => match tokio::time::timeout_at(deadline, self.try_work(request)).await {
                 Ok(outcome) => outcome,
-                Err(_) => failed(request, Error::LoadDeadline { dataset: request.source().into() }),
+                Err(_) => {
+                    let late = failed(request, Error::LoadDeadline { dataset: request.source().into() });
+                    Outcome { took: started.elapsed(), attempts: request.attempts(), ..late }
+                }
             },
         };
+        // What came since the last look, however quick it was.
+        request.news(&self.pipeline).into_iter().for_each(|event| (self.tell)(event));
         self.under_way.lock().retain(|other| !Arc::ptr_eq(other, request));
         // What was asked for wrongly is told to whoever asked.
         if let Err(error) = outcome.result.as_ref()

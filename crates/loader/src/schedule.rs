@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use pipeline::{CallOptions, DataPipeline};
+use pipeline::{CallOptions, DataPipeline, Mode};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -61,7 +61,9 @@ impl Schedule {
             let catalog = self.pipeline.catalog();
             last.retain(|name, _| catalog.get(name).is_ok());
             for dataset in catalog.datasets() {
-                let Some(every) = dataset.policy.refresh_every else {
+                // Of a dataset that goes query by query there is nothing to be loaded before somebody asks.
+                let every = dataset.policy.refresh_every.filter(|_| dataset.mode() == Mode::Table);
+                let Some(every) = every else {
                     last.remove(&dataset.name);
                     continue;
                 };

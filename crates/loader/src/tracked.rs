@@ -68,8 +68,12 @@ impl Tracked {
             result => result,
         };
         let (name, source) = (Arc::clone(&self.name), self.request.source.as_str().into());
-        let attempts = self.begun.load().map_or(0, |load| load.look().attempts);
-        Outcome { name, source, result, took: started.elapsed(), attempts }
+        Outcome { name, source, result, took: started.elapsed(), attempts: self.attempts() }
+    }
+
+    /// How often its source was read for it.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.begun.load().map_or(0, |load| load.look().attempts)
     }
 
     /// What is new since the last look.

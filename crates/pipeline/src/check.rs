@@ -265,8 +265,8 @@ impl DataPipeline {
             Err(_) => Err(SourceError::new(ErrorCode::Timeout, "no answer in time")),
         };
         let before = dataset.checked().map(|checked| checked.fingerprint).filter(Fingerprint::is_known);
-        let now = answer.as_ref().ok().filter(|now| now.is_known());
-        self.inner.observer.checked(dataset, started.elapsed(), now.map(|now| before.is_some_and(|old| old != *now)));
+        let changed = answer.as_ref().map(|now| before.filter(|_| now.is_known()).map(|before| before != *now));
+        self.inner.observer.checked(dataset, started.elapsed(), changed.map_err(|_| ()));
         answer
     }
 

@@ -567,7 +567,8 @@ fn result_key(dataset: &Dataset, query: &BoundQuery) -> Key {
 fn options(dataset: &Dataset, call: &CallOptions) -> LoadOptions {
     LoadOptions {
         ttl: Some(dataset.policy.ttl),
-        timeout: Some(dataset.policy.load_timeout),
+        // The fetch has the policy's time, and says itself when it is over: that is told to whoever counts.
+        timeout: Some(dataset.policy.load_timeout + Duration::from_secs(1)),
         deadline: call.deadline,
         stale_while_revalidate: Some(dataset.policy.stale_while_revalidate),
         stale_if_error: Some(dataset.policy.stale_if_error),

@@ -54,6 +54,8 @@ pub struct FetchJob {
     pub source_name: Arc<str>,
     /// The source.
     pub source: Arc<dyn DataSource>,
+    /// The name under which the dataset is served.
+    pub dataset: Arc<str>,
     /// What to scan.
     pub request: ScanRequest,
     /// Where the batches go.

@@ -188,6 +188,7 @@ fn job(
     FetchJob {
         source_name: Arc::clone(&dataset.source_name),
         source: Arc::clone(&dataset.source),
+        dataset: Arc::clone(&dataset.name),
         request,
         sink,
         request_id: Arc::clone(&call.request_id),

@@ -24,8 +24,9 @@ pub trait Observer: Send + Sync {
         let _ = (dataset, load_failed);
     }
 
-    /// A source was asked whether the data of a dataset has changed; `None` if it did not say.
-    fn checked(&self, dataset: &Dataset, took: Duration, changed: Option<bool>) {
+    /// A source was asked whether the data of a dataset has changed: it failed (`Err`), or has said so; `None` if it cannot
+    /// tell, or was asked for the first time.
+    fn checked(&self, dataset: &Dataset, took: Duration, changed: Result<Option<bool>, ()>) {
         let _ = (dataset, took, changed);
     }
 }

@@ -116,6 +116,8 @@ pub struct PolicyOverrides {
     pub tags: Option<Vec<Arc<str>>>,
 }
 
+/// The longest duration: ten years. Beyond that, sums with the time of now would overflow one day.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// The most tags of one dataset.
 const MAX_TAGS: usize = 16;
 
@@ -192,9 +194,11 @@ fn duration<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Duratio
 
 fn duration_or_zero<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(input)?;
-    humantime::parse_duration(&text)
-        .map(Some)
-        .map_err(|e| serde::de::Error::custom(format!("'{text}' is no duration such as \"90s\" or \"1h\": {e}")))
+    match humantime::parse_duration(&text) {
+        Ok(duration) if duration <= LONGEST => Ok(Some(duration)),
+        Ok(_) => Err(serde::de::Error::custom(format!("'{text}' is longer than ten years"))),
+        Err(e) => Err(serde::de::Error::custom(format!("'{text}' is no duration such as \"90s\" or \"1h\": {e}"))),
+    }
 }
 
 fn tags<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Vec<Arc<str>>>, D::Error> {
@@ -238,6 +242,7 @@ mod tests {
             r#"{"ttl": "soon"}"#,
             r#"{"ttl": "0s"}"#,
             r#"{"max_bytes": 0}"#,
+            r#"{"load_timeout": "10000000000000000000s"}"#,
             r#"{"tll": "1s"}"#,
             r#"{"mode": "both"}"#,
             r#"{"tags": ["Not a tag"]}"#,

@@ -45,6 +45,16 @@ impl Changes {
         }
     }
 
+    /// As [`read`](Self::read); a file that is none of ours is put aside, and nothing is applied.
+    pub fn read_or_put_aside(home: &Path) -> Self {
+        Self::read(home).unwrap_or_else(|error| {
+            let aside = fs::rename(home.join(FILE), home.join(format!("{FILE}.bad")));
+            let what = if aside.is_ok() { "put aside as applied.json.bad" } else { "left where it is" };
+            tracing::error!(error = %error, "applied.json cannot be read, and is {what}: {error}");
+            Self::default()
+        })
+    }
+
     /// The policies over those of the file.
     ///
     /// # Errors
@@ -107,7 +117,13 @@ impl Applied {
         file.sync_all()?;
         fs::rename(&beside, &self.path)?;
         // The name is on disk only when its folder is.
-        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+        let synced = File::open(self.path.parent().unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+        if let Err(error) = synced {
+            // What is refused must not come back; if this fails too, the disk has failed for good.
+            let before = serde_json::to_vec_pretty(&*self.changes.lock())?;
+            fs::write(&self.path, before)?;
+            return Err(error);
+        }
         *self.changes.lock() = changes;
         Ok(())
     }

@@ -263,6 +263,11 @@ fn thresholds(layers: &Layers) -> Result<Thresholds, ConfigError> {
     };
     Ok(Thresholds {
         slow_operation: layers.duration("alert_slow_operation")?,
+        slow_operation_critical: layers.duration("alert_slow_critical")?,
+        memory_bytes: layers.bytes("alert_memory_bytes")?,
+        error_share_critical: share("alert_error_share_critical")?,
+        raise_after: layers.duration_or_zero("alert_raise_after")?,
+        clear_share: share("alert_clear_share")?,
         memory_share: share("alert_memory_share")?,
         hit_rate: share("alert_hit_rate")?,
         hit_rate_min_reads: layers.parse("alert_hit_rate_min_reads", "a number of reads")?,
@@ -271,7 +276,6 @@ fn thresholds(layers: &Layers) -> Result<Thresholds, ConfigError> {
         stale_for: layers.duration("alert_stale_for")?,
         clear_after: layers.duration_or_zero("alert_clear_after")?,
         quiet_after: layers.duration_or_zero("alert_quiet_after")?,
-        ..Thresholds::default()
     })
 }
 

@@ -1,17 +1,17 @@
 //! Puts the parts of a server together: caches, pipeline, plugin host.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use cache_core::Cache;
 use loader::{Fetcher, LoadOptions, Schedule};
 use pipeline::eval::QueryMemory;
 use pipeline::query::{Limits, Rules};
-use pipeline::{Ask, DataPipeline, PipelineOptions};
+use pipeline::{Ask, DataPipeline, PipelineOptions, PolicyOverrides};
 use plugin_host::{Exposure, HostOptions, PluginHost};
 use serde_json::json;
 
@@ -41,12 +41,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Budgets that make no sense, or a folder that cannot be used.
 pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Result<Arc<AppState>> {
-    let changes = Changes::read(home.path()).context("read what was applied, in 'applied.json' of the home")?;
-    let mut config = Config::resolve(&layers.with_applied(&changes.settings))?;
     // The caches are cut for the budgets of the file, so that what was applied can always be taken back.
     let base = Config::resolve(&layers)?;
-    let policies =
-        changes.policies(&config.datasets).map_err(|reason| anyhow!("use the policies that were applied: {reason}"))?;
+    let (changes, mut config, policies) = applied(&layers, &base, home);
     config.persist |= policies.values().any(|policy| policy.persist == Some(true));
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -115,6 +112,20 @@ pub fn prepare(layers: Layers, home: &Home, address: SocketAddr) -> anyhow::Resu
     let state = Arc::new(AppState::new(parts));
     state.background.handle().spawn(watch::run(Arc::downgrade(&state)));
     Ok(state)
+}
+
+/// What was applied, and what follows from it. What does not make sense (any more) is told and left out: no start fails of it.
+fn applied(layers: &Layers, base: &Config, home: &Home) -> (Changes, Config, BTreeMap<String, PolicyOverrides>) {
+    let read = Changes::read_or_put_aside(home.path());
+    let usable = Config::resolve(&layers.with_applied(&read.settings)).map_err(|error| error.to_string());
+    let usable = usable.and_then(|config| Ok((config, read.policies(&base.datasets)?)));
+    match usable {
+        Ok((config, policies)) => (read, config, policies),
+        Err(reason) => {
+            tracing::error!("what was applied (applied.json in the home) is not used: {reason}");
+            (read, base.clone(), base.datasets.clone())
+        }
+    }
 }
 
 fn check_policy(table: &toml::Table) -> Result<(), String> {

@@ -116,7 +116,7 @@ fn timers_of_clients_are_in_the_report() {
         .post("/api/v1/monitor/operations", &json!({"operation": "render overview", "duration_ms": 1, "ok": false}))
         .expect(204);
     let report = report(&server);
-    let rendered = &operation(&report, "render overview")["total"];
+    let rendered = &operation(&report, "client render overview")["total"];
     assert_eq!((&rendered["count"], &rendered["errors"]), (&json!(3), &json!(1)), "{rendered}");
     assert!(rendered["max_ms"].as_f64().is_some_and(|max| (40.0..41.0).contains(&max)), "{rendered}");
     for (path, body) in [
@@ -139,7 +139,7 @@ fn timers_of_clients_are_in_the_report() {
     }
     let names = server.get("/api/v1/monitor/report").expect(200).json();
     let names = names["operations"].as_array().expect("operations").iter().filter_map(|it| it["name"].as_str());
-    assert!(names.filter(|name| name.starts_with("name ")).count() < 150);
+    assert!(names.filter(|name| name.starts_with("client name ")).count() < 150);
 }
 
 #[test]

@@ -54,27 +54,39 @@ impl Sink for Counting {
     }
 }
 
-/// Has a fetcher make one job of a scan; gives how many rows came.
-async fn fetch(
-    fetcher: &Fetcher,
-    source: impl DataSource + 'static,
+/// One job of a scan.
+struct Job {
     request: ScanRequest,
-) -> Result<usize, FetchError> {
-    let sink = Arc::new(Counting::default());
-    let job = FetchJob {
-        source_name: "s".into(),
-        source: Arc::new(source),
-        request,
-        sink: sink.clone(),
-        request_id: "r".into(),
-        owner: "r".into(),
-        timeout: Duration::from_secs(300),
-        attempt_timeout: None,
-        retries: None,
-        progress: Arc::new(LoadProgress::default()),
-    };
-    fetcher.fetch(job).await?;
-    Ok(sink.0.load(Ordering::SeqCst))
+    timeout: Duration,
+    attempt_timeout: Option<Duration>,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self { request: ScanRequest::all("t"), timeout: Duration::from_secs(300), attempt_timeout: None }
+    }
+}
+
+impl Job {
+    /// Has a fetcher run it; gives how many rows came.
+    async fn run(self, fetcher: &Fetcher, source: impl DataSource + 'static) -> Result<usize, FetchError> {
+        let sink = Arc::new(Counting::default());
+        let job = FetchJob {
+            source_name: "s".into(),
+            source: Arc::new(source),
+            dataset: "t".into(),
+            request: self.request,
+            sink: sink.clone(),
+            request_id: "r".into(),
+            owner: "r".into(),
+            timeout: self.timeout,
+            attempt_timeout: self.attempt_timeout,
+            retries: None,
+            progress: Arc::new(LoadProgress::default()),
+        };
+        fetcher.fetch(job).await?;
+        Ok(sink.0.load(Ordering::SeqCst))
+    }
 }
 
 /// A source that does these things one after the other, and a fetcher that reads it.
@@ -88,7 +100,7 @@ impl Scripted {
     }
 
     async fn fetch(&self) -> Result<usize, FetchError> {
-        fetch(&self.1, Handle(Arc::clone(&self.0)), ScanRequest::all("t")).await
+        Job::default().run(&self.1, Handle(Arc::clone(&self.0))).await
     }
 }
 
@@ -182,6 +194,21 @@ async fn an_attempt_that_hangs_is_given_up_and_made_again() {
 }
 
 #[tokio::test]
+async fn only_a_time_out_after_the_usual_time_is_held_against_the_source() {
+    let breaker = BreakerOptions { failures: 1, ..BreakerOptions::default() };
+    let fetcher = Fetcher::new(FetchOptions { breaker, retries: 0, ..options() });
+    let source = Source::new(&["t"]);
+    source.next("t", [Does::Hangs(0), Does::Hangs(0)]);
+    let hasty = Job { attempt_timeout: Some(Duration::from_millis(50)), ..Job::default() };
+    check_failed(hasty.run(&fetcher, Handle(Arc::clone(&source))).await, ErrorCode::Timeout);
+    assert_eq!(fetcher.breaker("s").unwrap().state, BreakerState::Closed);
+    // All the time that the dataset's policy gives.
+    let whole = Job { timeout: Duration::from_millis(100), ..Job::default() };
+    check_failed(whole.run(&fetcher, Handle(source)).await, ErrorCode::Timeout);
+    assert_eq!(fetcher.breaker("s").unwrap().state, BreakerState::Open);
+}
+
+#[tokio::test]
 async fn with_an_open_breaker_an_old_value_stands_in_and_says_so() {
     let source = Source::new(&["t"]);
     let breaker = BreakerOptions { failures: 1, ..BreakerOptions::default() };
@@ -253,6 +280,7 @@ async fn a_limit_is_not_believed_to_a_source_that_filters_less_than_exactly() {
         let values: ArrayRef = Arc::new(Int64Array::from(vec![500]));
         let filters = vec![Filter { column: 0, op: FilterOp::Gt, values }];
         let request = ScanRequest { filters, limit: Some(10), ..ScanRequest::all("t") };
-        assert_eq!(fetch(&Fetcher::new(options()), Hasty(applied), request).await, Ok(expected), "{applied:?}");
+        let job = Job { request, ..Job::default() };
+        assert_eq!(job.run(&Fetcher::new(options()), Hasty(applied)).await, Ok(expected), "{applied:?}");
     }
 }

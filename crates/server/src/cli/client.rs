@@ -79,7 +79,14 @@ impl Client {
     /// As [`get`](Self::get), or it cannot be written.
     pub(super) fn download(&self, path: &str, to: &mut impl io::Write) -> anyhow::Result<()> {
         let request = ureq::http::Request::get(format!("{}{path}", self.url)).header("accept", "*/*");
-        let mut body = self.call("GET", path, request.body(())?)?.into_body().into_reader();
+        let answer = self.call("GET", path, request.body(())?)?;
+        if answer.status() == ureq::http::StatusCode::PARTIAL_CONTENT {
+            let range = answer.headers().get("content-range").and_then(|range| range.to_str().ok()).unwrap_or("a part");
+            bail!(
+                "read all rows: the server gives rows {range} at once; raise its max_rows, or ask for less with --filters"
+            );
+        }
+        let mut body = answer.into_body().into_reader();
         io::copy(&mut body, to).context("write the answer")?;
         Ok(())
     }

@@ -78,7 +78,7 @@ pub(super) fn config(args: &ArgMatches) -> anyhow::Result<()> {
             "workers" => config.workers.to_string(),
             "max_bytes" => ByteSize(config.policy.max_bytes).to_string(),
             // It may hold a secret.
-            "alert_webhook" if !text.is_empty() => "(set)".to_owned(),
+            "alert_webhook" | "otlp_endpoint" if !text.is_empty() => "(set)".to_owned(),
             "client_max_age" if text.is_empty() => humantime::format_duration(config.policy.ttl).to_string(),
             _ if text.is_empty() => "-".to_owned(),
             _ => text.to_owned(),

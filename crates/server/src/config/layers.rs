@@ -12,6 +12,9 @@ use pipeline::PolicyOverrides;
 use super::error::{ConfigError, Origin};
 use super::settings::{SETTINGS, Setting};
 
+/// The longest duration of a setting: ten years.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// The text of every setting and where it came from.
 #[derive(Debug, Clone)]
 pub struct Layers {
@@ -147,15 +150,17 @@ impl Layers {
 
     pub(super) fn duration(&self, name: &'static str) -> Result<Duration, ConfigError> {
         match humantime::parse_duration(self.text(name)) {
-            Ok(duration) if !duration.is_zero() => Ok(duration),
+            Ok(duration) if !duration.is_zero() && duration <= LONGEST => Ok(duration),
             _ => Err(self.bad(name, "expected a duration above zero, such as 90s or 1h")),
         }
     }
 
     /// A duration that may be zero, which stands for never or not at all.
     pub(super) fn duration_or_zero(&self, name: &'static str) -> Result<Duration, ConfigError> {
-        humantime::parse_duration(self.text(name))
-            .map_err(|_| self.bad(name, "expected a duration such as 0s, 90s or 1h"))
+        match humantime::parse_duration(self.text(name)) {
+            Ok(duration) if duration <= LONGEST => Ok(duration),
+            _ => Err(self.bad(name, "expected a duration such as 0s, 90s or 1h")),
+        }
     }
 
     pub(super) fn bytes(&self, name: &'static str) -> Result<u64, ConfigError> {

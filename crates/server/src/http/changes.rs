@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::web::block;
 use cache_core::Scope;
 use loader::GateOptions;
 use pipeline::{Dataset, PolicyOverrides};
 use serde_json::{Map, Value};
+use tokio::task::spawn_blocking;
 
 use super::dto::{PolicyDetail, PolicyDto, SettingDto, SettingList};
 use crate::applied::{Changes, LIVE, merged, overrides};
@@ -41,7 +41,7 @@ pub(super) fn settings(state: &AppState) -> SettingList {
         name: setting.name.to_owned(),
         value: match setting.name {
             // It may hold a secret.
-            "alert_webhook" if !value.is_empty() => Some("(set)".to_owned()),
+            "alert_webhook" | "otlp_endpoint" if !value.is_empty() => Some("(set)".to_owned()),
             _ => (!value.is_empty()).then(|| value.to_owned()),
         },
         origin: origin.to_string(),
@@ -51,8 +51,21 @@ pub(super) fn settings(state: &AppState) -> SettingList {
     SettingList { settings: shown.collect() }
 }
 
+/// Runs a change to its end, whether its client waits or not.
+async fn detached<T: Send + 'static>(
+    state: &AppState,
+    change: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    state.background.handle().spawn(change).await.map_err(Problem::internal)?
+}
+
 /// Changes settings as a merge patch says.
 pub(super) async fn patch_settings(state: &Arc<AppState>, patch: &Map<String, Value>) -> Result<(), Problem> {
+    let (changing, patch) = (Arc::clone(state), patch.clone());
+    detached(state, async move { do_patch_settings(&changing, &patch).await }).await
+}
+
+async fn do_patch_settings(state: &Arc<AppState>, patch: &Map<String, Value>) -> Result<(), Problem> {
     let _turn = state.applied.turn().await;
     let mut changes = state.applied.look();
     for (name, value) in patch {
@@ -81,12 +94,20 @@ pub(super) async fn patch_settings(state: &Arc<AppState>, patch: &Map<String, Va
         }
     }
     let before = resolve(&state.layers, &state.applied.look())?;
-    put_settings_in_force(state, &config)?;
-    if let Err(problem) = keep(state, changes).await {
-        put_settings_in_force(state, &before)?;
-        return Err(problem);
+    let changed = match put_in_force(state, &config).await {
+        Ok(()) => keep(state, changes).await,
+        Err(problem) => Err(problem),
+    };
+    if changed.is_err() {
+        put_in_force(state, &before).await?;
     }
-    Ok(())
+    changed
+}
+
+/// A budget is kept by a look at every entry.
+async fn put_in_force(state: &Arc<AppState>, config: &Config) -> Result<(), Problem> {
+    let (state, config) = (Arc::clone(state), config.clone());
+    spawn_blocking(move || put_settings_in_force(&state, &config)).await.map_err(Problem::internal)?
 }
 
 /// A number as its setting reads it: JSON may write 47 as 47.0.
@@ -160,6 +181,11 @@ fn needs_restart(state: &AppState, dataset: &Dataset) -> Vec<String> {
 
 /// Takes all changes of a policy back, also of a dataset that is not served now.
 pub(super) async fn reset_policy(state: &Arc<AppState>, name: &str) -> Result<(), Problem> {
+    let (changing, name) = (Arc::clone(state), name.to_owned());
+    detached(state, async move { do_reset_policy(&changing, &name).await }).await
+}
+
+async fn do_reset_policy(state: &Arc<AppState>, name: &str) -> Result<(), Problem> {
     let _turn = state.applied.turn().await;
     let before = state.pipeline.catalog().get(name).cloned();
     let mut changes = state.applied.look();
@@ -179,6 +205,15 @@ pub(super) async fn reset_policy(state: &Arc<AppState>, name: &str) -> Result<()
 
 /// Changes the policy of a dataset as a merge patch says.
 pub(super) async fn patch_policy(
+    state: &Arc<AppState>,
+    name: &str,
+    patch: &Map<String, Value>,
+) -> Result<PolicyDetail, Problem> {
+    let (changing, name, patch) = (Arc::clone(state), name.to_owned(), patch.clone());
+    detached(state, async move { do_patch_policy(&changing, &name, &patch).await }).await
+}
+
+async fn do_patch_policy(
     state: &Arc<AppState>,
     name: &str,
     patch: &Map<String, Value>,
@@ -210,17 +245,21 @@ async fn put_policies_in_force(
     new: BTreeMap<String, PolicyOverrides>,
     old: BTreeMap<String, PolicyOverrides>,
 ) -> Result<(), Problem> {
-    publish(state, new);
+    publish(state, new).await?;
     let kept = keep(state, changes).await;
     if kept.is_err() {
-        publish(state, old);
+        publish(state, old).await?;
     }
     kept
 }
 
-fn publish(state: &AppState, policies: BTreeMap<String, PolicyOverrides>) {
-    state.pipeline.set_policies(policies);
-    state.memo.clear();
+async fn publish(state: &Arc<AppState>, policies: BTreeMap<String, PolicyOverrides>) -> Result<(), Problem> {
+    let state = Arc::clone(state);
+    let publishing = move || {
+        state.pipeline.set_policies(policies);
+        state.memo.clear();
+    };
+    spawn_blocking(publishing).await.map_err(Problem::internal)
 }
 
 /// What is kept was stored under the old policy. Where that matters, the dataset is loaded again, and swapped then.
@@ -259,7 +298,7 @@ fn adopt(state: &Arc<AppState>, before: &Dataset, name: &str) {
 
 async fn keep(state: &Arc<AppState>, changes: Changes) -> Result<(), Problem> {
     let keeping = Arc::clone(state);
-    match block(move || keeping.applied.keep(changes)).await {
+    match spawn_blocking(move || keeping.applied.keep(changes)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(Problem::change_not_durable(&error)),
         Err(error) => Err(Problem::internal(error)),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderValue;
 use cache_core::{Hit, How, Item, Key, LoadContext, LoadError, LoadOptions, Loaded, Stale, Stored};
-use pipeline::{AnswerFrom, CallOptions, Dataset, Error, Prepared, Verified};
+use pipeline::{AnswerFrom, CallOptions, Dataset, Error, Observer as _, Prepared, Verified};
 
 use super::body::Body;
 use super::cache_headers::{self, Detail, ForClients};
@@ -57,6 +57,9 @@ pub(super) async fn load(
         let loaded = loaded.map_err(|error| load_problem(dataset, error))?;
         let timings = Timings { table: prepared_after, body: looking.elapsed() };
         tell(&state.watch, &key, &loaded, timings.body);
+        if table.is_none() && matches!(loaded.how(), How::Stale | How::StaleOnError) {
+            state.watch.stale(dataset, loaded.how() == How::StaleOnError);
+        }
         let was_there = !matches!(loaded.how(), How::Led | How::Joined);
         let lasting = match table {
             Some(table) => table != AnswerFrom::Stale,
@@ -93,7 +96,7 @@ fn options(dataset: &Dataset, table: Option<AnswerFrom>, call: &CallOptions) -> 
     let policy = &dataset.policy;
     LoadOptions {
         ttl: Some(policy.ttl),
-        timeout: Some(policy.load_timeout + Duration::from_secs(1)),
+        timeout: Some(policy.load_timeout + Duration::from_secs(2)),
         deadline: call.deadline,
         stale_while_revalidate: Some(policy.stale_while_revalidate),
         stale_if_error: Some(policy.stale_if_error),

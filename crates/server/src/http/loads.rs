@@ -17,6 +17,8 @@ const MAX_REQUESTS: usize = 10_000;
 /// Workers of one load.
 const MAX_WORKERS: u64 = 256;
 const MAX_RETRIES: u64 = 10;
+/// Of what a load may name: a week.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
 const MEMBERS: [&str; 5] = ["requests", "max_workers", "timeout", "retries", "deadline"];
 const MEMBERS_OF_REQUEST: [&str; 5] = ["name", "source", "filters", "query", "format"];
 
@@ -67,19 +69,24 @@ fn read_request(at: usize, request: &Value) -> Result<LoadRequest, Problem> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),
         Some(other) => {
-            Err(Problem::bad_load(place(member), &other.to_string(), "this is a text", "write it in quotes"))
+            Err(Problem::bad_load(place(member), &other.to_string(), "this has to be a text", "write it in quotes"))
         }
     };
     let object = |member: &str| match request.get(member) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object.clone())),
         Some(other) => {
-            Err(Problem::bad_load(place(member), &other.to_string(), "this is an object", "write it in braces"))
+            Err(Problem::bad_load(place(member), &other.to_string(), "this has to be an object", "write it in braces"))
         }
     };
     let source = text("source")?.filter(|source| Offer::is_valid_name(source)).ok_or_else(|| {
         let given = request.get("source").unwrap_or(&Value::Null).to_string();
-        Problem::bad_load(place("source"), &given, "the name of a dataset", "GET /api/v1/datasets lists them")
+        Problem::bad_load(
+            place("source"),
+            &given,
+            "this has to be the name of a dataset",
+            "GET /api/v1/datasets lists them",
+        )
     })?;
     let name = text("name")?.unwrap_or(source);
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
@@ -124,7 +131,7 @@ fn whole(body: &Map<String, Value>, member: &str, least: u64, most: u64) -> Resu
         {
             Some(number) => Ok(Some(number)),
             None => {
-                let detail = format!("this is a whole number from {least} to {most}");
+                let detail = format!("this has to be a whole number from {least} to {most}");
                 Err(Problem::bad_load(member, &value.to_string(), detail, "leave it out for the default"))
             }
         },
@@ -135,10 +142,15 @@ fn duration(body: &Map<String, Value>, member: &str) -> Result<Option<Duration>,
     match body.get(member) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_str().and_then(|text| humantime::parse_duration(text).ok()) {
-            Some(duration) if !duration.is_zero() => Ok(Some(duration)),
+            Some(duration) if !duration.is_zero() && duration <= LONGEST => Ok(Some(duration)),
             _ => {
                 let hint = r#"write it as "30s" or "5m""#;
-                Err(Problem::bad_load(member, &value.to_string(), "this is a time above zero", hint))
+                Err(Problem::bad_load(
+                    member,
+                    &value.to_string(),
+                    "this has to be a time above zero, of a week at most",
+                    hint,
+                ))
             }
         },
     }

@@ -45,7 +45,7 @@ pub fn from_memo(state: &AppState, head: &RequestHead, started: Instant) -> Opti
     let status = cache_headers::hit(hit.freshness_ms(), Detail::Memory);
     let cache_control = remembered.for_clients.value(hit.age(), hit.freshness_ms());
     let answer = respond(state, &hit, status, cache_control, Some(&head.headers));
-    state.watch.hit(key.sample_hash(), hit.bytes(), started.elapsed());
+    state.watch.hit(head.uri.path().ends_with("/rows"), key.sample_hash(), hit.bytes(), started.elapsed());
     Some(answer)
 }
 

@@ -38,6 +38,11 @@ impl Feed {
         }
     }
 
+    /// Whether anybody follows.
+    pub fn is_followed(&self) -> bool {
+        self.0.receiver_count() > 0
+    }
+
     /// Everything from now on.
     pub fn follow(&self) -> broadcast::Receiver<News> {
         self.0.subscribe()

@@ -48,7 +48,7 @@ fn server(families: &mut Families, state: &AppState) {
     );
     let datasets = state.pipeline.catalog().datasets().len();
     families.gauge("larder_datasets", "Datasets that can be served.", [(vec![], datasets as f64)]);
-    let running = state.jobs.list().iter().filter(|job| job.look().state == loader::JobState::Running).count();
+    let running = state.jobs.list().iter().filter(|job| job.state() == loader::JobState::Running).count();
     families.gauge("larder_loads_running", "Loads (POST /api/v1/loads) under way.", [(vec![], running as f64)]);
     families.gauge("larder_event_streams", "Clients that follow events.", [(vec![], state.streams.open() as f64)]);
     let mut by_kind: std::collections::BTreeMap<&str, f64> = std::collections::BTreeMap::new();

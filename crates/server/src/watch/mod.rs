@@ -4,9 +4,8 @@
 //! pipeline, loader, caches --observers--> Watch <--guard (each request), encoders
 //!                                           |
 //!                     ticker, once a second: readings -> alerts -> log, feed, webhook
-//!                                            evidence -> recommendations
 //!                                           |
-//!                  report, metrics, /api/v1/monitor/...   (read when somebody asks)
+//!                  report, metrics, evidence -> recommendations   (when somebody asks)
 //! ```
 //!
 //! Beside that, requests, loads and scans are told to a collector as [`spans`], if there is one.
@@ -30,7 +29,6 @@ use std::time::{Duration, SystemTime};
 
 use monitor::alerts::{Alert, AlertBook};
 use monitor::mrc::{CurveSettings, MissRatioCurve};
-use monitor::recommend::Recommendation;
 use monitor::{Moment, MonitorLimits, Operation, Outcome, PerformanceMonitor, SystemClock};
 use parking_lot::Mutex;
 
@@ -44,9 +42,11 @@ pub use ticker::{recommendations, run};
 use recent::Recent;
 use spans::Spans;
 use utilisation::Utilisation;
+use webhook::Webhook;
 
-/// What a body takes in its cache beside its own bytes and key, about: the least weight of the curve.
-const LEAST_WEIGHT: u32 = 256;
+/// What a body takes in its cache beside its own bytes and key: the least weight of the curve, as the real cache remembers
+/// keys in proportion to it.
+const LEAST_WEIGHT: u32 = 184;
 /// Operations that are told apart: each route, and for each dataset its loads, scans, evaluations and encodings.
 const MAX_OPERATIONS: usize = 2_048;
 
@@ -61,18 +61,22 @@ pub struct Watch {
     /// What a collector is told.
     pub spans: Spans,
     rows: Operation,
+    facets: Operation,
     recent: Recent,
     refused: AtomicU64,
     /// Of the cache of bodies.
     budget: AtomicU64,
     utilisation: Utilisation,
     book: Mutex<AlertBook>,
-    recommended: Mutex<Vec<Recommendation>>,
+    webhook: Option<Webhook>,
     began: (Moment, SystemTime),
 }
 
 /// The operation of a plain question for rows.
 pub const ROWS: &str = "GET /api/v1/datasets/{name}/rows";
+
+/// The operation of a question for facets.
+const FACETS: &str = "GET /api/v1/datasets/{name}/facets";
 
 impl Watch {
     /// Nothing seen yet.
@@ -86,6 +90,7 @@ impl Watch {
         };
         Self {
             rows: monitor.operation(ROWS),
+            facets: monitor.operation(FACETS),
             curve: MissRatioCurve::new(settings, SystemClock),
             feed: Feed::default(),
             spans,
@@ -94,7 +99,12 @@ impl Watch {
             budget: AtomicU64::new(config.bodies_max_bytes),
             utilisation: Utilisation::default(),
             book: Mutex::new(AlertBook::new(config.thresholds)),
-            recommended: Mutex::default(),
+            webhook: config.alert_webhook.clone().and_then(|url| {
+                let started = Webhook::new(url);
+                started
+                    .inspect_err(|error| tracing::error!(error = %error, "failed to start the webhook: {error}"))
+                    .ok()
+            }),
             began: (monitor.now(), SystemTime::now()),
             monitor,
         }
@@ -102,8 +112,9 @@ impl Watch {
 
     /// A hit was answered, of a body of this key and weight.
     #[inline]
-    pub fn hit(&self, key_hash: u64, weight: u64, took: Duration) {
-        self.rows.record(took, Outcome::Ok);
+    pub fn hit(&self, is_rows: bool, key_hash: u64, weight: u64, took: Duration) {
+        let operation = if is_rows { &self.rows } else { &self.facets };
+        operation.record(took, Outcome::Ok);
         self.touch(key_hash, weight);
     }
 

@@ -39,9 +39,9 @@ impl pipeline::Observer for Watch {
         self.dataset("evaluate", &dataset.name, took, ok);
     }
 
-    fn checked(&self, dataset: &Dataset, took: Duration, changed: Option<bool>) {
-        self.dataset("check", &dataset.name, took, changed.is_some());
-        if changed == Some(true) {
+    fn checked(&self, dataset: &Dataset, took: Duration, changed: Result<Option<bool>, ()>) {
+        self.dataset("check", &dataset.name, took, changed.is_ok());
+        if changed == Ok(Some(true)) {
             self.feed.tell("dataset", &json!({ "name": &*dataset.name, "what": "changed" }));
         }
     }

@@ -1,4 +1,4 @@
-//! Once a second: readings, alerts, a tick for whoever follows; every ten seconds: recommendations.
+//! Once a second: readings, alerts, and a tick for whoever follows. Recommendations are made when somebody asks.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -7,28 +7,28 @@ use monitor::alerts::{AlertChange, Severity};
 use monitor::recommend::{Recommendation, recommend};
 use serde_json::json;
 
-use super::{evidence, readings, webhook};
+use super::{evidence, readings};
 use crate::http::dto::AlertDto;
 use crate::state::AppState;
 
 const TICK: Duration = Duration::from_secs(1);
-const RECOMMEND_EVERY: u64 = 10;
 
 /// Watches until the server is gone.
 pub async fn run(state: Weak<AppState>) {
     let mut ticker = tokio::time::interval(TICK);
     ticker.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut before = Totals::default();
-    for number in 0_u64.. {
+    loop {
         ticker.tick().await;
         let Some(state) = state.upgrade() else { return };
         let looking = tokio::task::spawn_blocking(move || {
             look(&state);
+            // Nothing is added up that nobody is told of.
+            if !state.watch.feed.is_followed() {
+                return Totals::default();
+            }
             let now = Totals::of(&state);
             tell(&state, &before, &now);
-            if number % RECOMMEND_EVERY == 0 {
-                recommendations(&state);
-            }
             now
         });
         match looking.await {
@@ -62,8 +62,8 @@ fn look(state: &Arc<AppState>) {
         }
         let told = json!({ "what": what, "alert": AlertDto::of(&state.watch, alert) });
         state.watch.feed.tell("alert", &told);
-        if let Some(url) = state.config.alert_webhook.as_ref().filter(|_| what != "updated") {
-            webhook::send(url, told);
+        if let Some(webhook) = state.watch.webhook.as_ref().filter(|_| what != "updated") {
+            webhook.send(told);
         }
     }
 }
@@ -71,9 +71,7 @@ fn look(state: &Arc<AppState>) {
 /// The recommendations of now.
 pub fn recommendations(state: &AppState) -> Vec<Recommendation> {
     let (evidence, limits) = evidence::gather(state);
-    let found = recommend(&evidence, &limits);
-    state.watch.recommended.lock().clone_from(&found);
-    found
+    recommend(&evidence, &limits)
 }
 
 /// Counts since the start.

@@ -1,33 +1,38 @@
 //! Alerts for a program elsewhere: a POST of JSON, tried a few times, and never waited for.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use serde_json::Value;
 
 const TRIES: u32 = 3;
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Those under way at a time; further ones are left out, and the log says so.
-const MAX_UNDER_WAY: usize = 16;
+/// Those that wait to be sent; further ones are left out, and the log says so.
+const MAX_WAITING: usize = 64;
 
-static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+/// Sends documents one after the other, on a thread of its own.
+pub(super) struct Webhook(SyncSender<Value>);
 
-/// Sends a document on a thread of its own. The log never shows the URL, which may hold a secret.
-pub(super) fn send(url: &str, document: Value) {
-    if UNDER_WAY.fetch_add(1, Ordering::Relaxed) >= MAX_UNDER_WAY {
-        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
-        tracing::warn!("an alert is not told to the webhook: {MAX_UNDER_WAY} others are on their way to it");
-        return;
+impl Webhook {
+    /// A webhook at this URL. The log never shows it, as it may hold a secret.
+    pub(super) fn new(url: String) -> std::io::Result<Self> {
+        let (send, documents) = sync_channel::<Value>(MAX_WAITING);
+        let sending = move || {
+            for document in documents {
+                if let Err(error) = try_send(&url, &document) {
+                    tracing::warn!("an alert is not told to the webhook: {error}");
+                }
+            }
+        };
+        std::thread::Builder::new().name("webhook".into()).spawn(sending)?;
+        Ok(Self(send))
     }
-    let url = url.to_owned();
-    let sending = move || {
-        if let Err(error) = try_send(&url, &document) {
-            tracing::warn!("an alert is not told to the webhook: {error}");
+
+    /// Sends a document, when those before it are sent.
+    pub(super) fn send(&self, document: Value) {
+        if self.0.try_send(document).is_err() {
+            tracing::warn!("an alert is not told to the webhook: {MAX_WAITING} others wait to be");
         }
-        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
-    };
-    if std::thread::Builder::new().name("webhook".into()).spawn(sending).is_err() {
-        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,9 +1,12 @@
 //! What happens in a load, for people: bars on a terminal, lines elsewhere.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
+
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Shows events.
 pub(super) enum Bars {
@@ -22,7 +25,7 @@ impl Bars {
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).min(32);
         let each = names.iter().map(|name| {
             let bar = bars.add(ProgressBar::new(1_000));
-            bar.set_style(style("{prefix} {bar:24} {msg}"));
+            bar.set_style(style("{prefix} {bar:24} {elapsed:>4} {wide_msg}"));
             bar.set_prefix(format!("{name:width$}"));
             bar.set_message("queued");
             ((*name).to_owned(), bar)
@@ -31,8 +34,10 @@ impl Bars {
         let all = bars.add(ProgressBar::new(names.len() as u64));
         all.set_style(style("{prefix} {bar:24} {pos}/{len} {msg}"));
         all.set_prefix(format!("{:width$}", "all"));
-        // Drawn before the first of them is done.
-        all.tick();
+        // What is drawn too soon after another drawing is left out: so all of it is drawn again and again.
+        all.enable_steady_tick(REDRAW);
+        let each: HashMap<String, ProgressBar> = each;
+        each.values().for_each(|bar| bar.enable_steady_tick(REDRAW));
         Self::Drawn { all, each }
     }
 

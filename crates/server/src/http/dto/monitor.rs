@@ -254,8 +254,8 @@ pub struct RecommendationList {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes the body that the handler reads")]
 pub struct TimerBody {
-    /// The operation: up to 80 letters, digits, spaces and `_ . : / -`.
-    #[schema(example = "render overview", pattern = r"^[A-Za-z0-9_.:/ -]{1,80}$")]
+    /// The operation: up to 70 letters, digits, spaces and `_ . : / -`; it is reported as `client NAME`.
+    #[schema(example = "render overview", pattern = r"^[A-Za-z0-9_.:/ -]{1,70}$")]
     operation: String,
 }
 
@@ -279,8 +279,8 @@ pub struct EndedDto {
 #[derive(Debug, ToSchema)]
 #[expect(dead_code, reason = "describes the body that the handler reads")]
 pub struct MeasuredBody {
-    /// The operation: up to 80 letters, digits, spaces and `_ . : / -`.
-    #[schema(example = "render overview", pattern = r"^[A-Za-z0-9_.:/ -]{1,80}$")]
+    /// The operation: up to 70 letters, digits, spaces and `_ . : / -`; it is reported as `client NAME`.
+    #[schema(example = "render overview", pattern = r"^[A-Za-z0-9_.:/ -]{1,70}$")]
     operation: String,
     /// How long it took.
     #[schema(minimum = 0, maximum = 86_400_000, example = 12.5)]

@@ -227,7 +227,16 @@ pub async fn result(
         body.insert("format".to_owned(), Value::String(format));
     }
     let call = state.call(&super::request_id(&request));
-    rows::answer_kept(&state, &wanted.source, &body, request.headers(), &call).await
+    let mut answer = rows::answer_kept(&state, &wanted.source, &body, request.headers(), &call).await?;
+    // Links of rows are relative to the dataset.
+    let link = answer.headers().get(header::LINK).and_then(|link| link.to_str().ok());
+    if let Some(rest) = link.and_then(|link| link.strip_prefix("<rows?")) {
+        let link = format!("</api/v1/datasets/{}/rows?{rest}", wanted.source);
+        if let Ok(link) = HeaderValue::try_from(link) {
+            answer.headers_mut().insert(header::LINK, link);
+        }
+    }
+    Ok(answer)
 }
 
 /// `format=` decides, then what `Accept` names, then the request of the load.
