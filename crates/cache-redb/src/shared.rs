@@ -163,15 +163,16 @@ impl Inner {
     pub(crate) fn check_file(&mut self, file_bytes: u64, options: &TierOptions) {
         let (limit, most) = (options.file_limit(), options.record_limit());
         let high = limit - limit / 16;
-        // A long file of few records is one to be compacted.
-        if file_bytes > high && file_bytes > self.longest && self.index.bytes() >= most / 4 {
+        // A long file of few records is one to be compacted: after much has been removed, a smaller budget would stay small.
+        let is_sparse = self.index.bytes() < file_bytes / 2;
+        if file_bytes > high && file_bytes > self.longest && !is_sparse {
             self.budget = self.budget.min(share(self.index.bytes(), high, file_bytes));
         } else if file_bytes < limit / 4 * 3 && self.index.bytes() >= self.budget - self.budget / 16 {
             self.budget = most.min(self.budget + self.budget / 64 + 1);
         }
         self.file_bytes = file_bytes;
         self.longest = self.longest.max(file_bytes);
-        self.compact_wanted = file_bytes > limit;
+        self.compact_wanted = file_bytes > limit || (file_bytes > high && is_sparse);
         self.compact_now = file_bytes > limit.saturating_add(limit / 16);
     }
 
