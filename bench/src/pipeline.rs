@@ -8,7 +8,7 @@ mod agreement;
 mod peers;
 mod sales;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
@@ -19,8 +19,12 @@ use pipeline::query::{Rules, parse};
 use crate::report::{Goal, line, median, median_ratio, ratio};
 use peers::Peers;
 
-/// Turns; each measures every contender once.
+/// Turns; in each, every contender answers [`IN_A_ROW`] times, and its median is its time of the turn.
 const ROUNDS: usize = 7;
+/// An answer right after another contender's pays for what that one left behind: threads that still free memory, and a
+/// scheduler that puts both threads of the next on one core. So it rests for [`SETTLE`], and the median is a later answer's.
+const IN_A_ROW: usize = 5;
+const SETTLE: Duration = Duration::from_millis(20);
 const SIZES: [(&str, usize); 2] = [("1 M rows", 1_000_000), ("10 M rows", 10_000_000)];
 
 /// One question, which the peers know by its name.
@@ -95,7 +99,7 @@ fn measure(size: &str, question: &Question, table: &sales::Table, peers: Option<
     let mut times = Vec::with_capacity(ROUNDS);
     let Some(peers) = peers else {
         for _ in 0..ROUNDS {
-            times.push(timed(question, table)?);
+            times.push(turn(|| timed(question, table))?);
         }
         line(&what, format!("{:.2} ms", median(&mut times)), "-");
         return Ok(());
@@ -107,9 +111,9 @@ fn measure(size: &str, question: &Question, table: &sales::Table, peers: Option<
     drop(answer);
     let mut peer_times = peers::NAMES.map(|_| Vec::with_capacity(ROUNDS));
     for _ in 0..ROUNDS {
-        times.push(timed(question, table)?);
+        times.push(turn(|| timed(question, table))?);
         for (peer, times) in peers::NAMES.into_iter().zip(&mut peer_times) {
-            times.push(peers.time(peer, question.name)?);
+            times.push(turn(|| peers.time(peer, question.name))?);
         }
     }
     let mut figures = format!("{:<58} {:.2} ms", what, median(&mut times.clone()));
@@ -120,6 +124,13 @@ fn measure(size: &str, question: &Question, table: &sales::Table, peers: Option<
     let of_better = peer_times.iter().map(|peer| median_ratio(&times, peer)).fold(0.0, f64::max);
     ratio("  of the better peer", of_better, question.goal);
     Ok(())
+}
+
+/// A contender's time of a turn.
+fn turn(mut answer: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64> {
+    std::thread::sleep(SETTLE);
+    let mut times = (0..IN_A_ROW).map(|_| answer()).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(median(&mut times))
 }
 
 /// Milliseconds from the text of a question to its answer; freeing the answer is not counted, for no one.

@@ -7,12 +7,12 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, Scalar};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::kernels::cmp;
 use arrow::compute::kernels::comparison::{ilike, like, nilike, nlike};
 use arrow::compute::{cast, is_not_null, is_null, take};
 use arrow::datatypes::DataType;
 use regex::Regex;
 
+use super::compare::compare;
 use super::{EvalError, among, membership};
 use crate::query::{BoundExpr, Predicate, PredicateOp};
 
@@ -57,15 +57,15 @@ pub(super) fn test(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBu
     if let Some(dictionary) = column.as_any_dictionary_opt() {
         let (keys, values) = (dictionary.keys(), dictionary.values());
         if values.len() > keys.len() {
-            return compare(predicate, &take(values, keys, None)?);
+            return tested(predicate, &take(values, keys, None)?);
         }
-        let tested = BooleanArray::new(compare(predicate, values)?, None);
+        let tested = BooleanArray::new(tested(predicate, values)?, None);
         return Ok(true_bits(take(&tested, keys, None)?.as_boolean().clone()));
     }
-    compare(predicate, column)
+    tested(predicate, column)
 }
 
-fn compare(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
+fn tested(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
     use PredicateOp::*;
     let (op, values) = (predicate.op, &predicate.values);
     if matches!(op, In | NotIn) {
@@ -86,19 +86,13 @@ fn compare(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBuffer, Ev
             (_, Some(nulls)) => &!&found & nulls.inner(),
         });
     }
-    let value = Scalar::new(values.clone());
+    let value = Scalar::new(values);
     let result = match op {
-        Eq => cmp::eq(column, &value),
-        NotEq => cmp::neq(column, &value),
-        Gt => cmp::gt(column, &value),
-        GtEq => cmp::gt_eq(column, &value),
-        Lt => cmp::lt(column, &value),
-        LtEq => cmp::lt_eq(column, &value),
         Like => like(column, &value),
         NotLike => nlike(column, &value),
         ILike => ilike(column, &value),
         NotILike => nilike(column, &value),
-        _ => return Err(EvalError::SchemaMismatch),
+        _ => return compare(op, column, values),
     };
     Ok(true_bits(result?))
 }

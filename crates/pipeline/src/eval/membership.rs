@@ -2,14 +2,14 @@
 //! sorted when it is bound, is searched by bisection.
 
 use arrow::array::{
-    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, PrimitiveArray, Scalar, downcast_primitive_array,
+    Array, ArrayRef, ArrowNativeTypeOp, ArrowPrimitiveType, AsArray, PrimitiveArray, downcast_primitive_array,
 };
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::kernels::cmp;
 use arrow::datatypes::DataType;
 
 use super::EvalError;
-use super::mask::true_bits;
+use super::compare::compare;
+use crate::query::PredicateOp;
 
 /// Up to so many values are compared one by one: a kernel takes about a nanosecond for four rows.
 const FEW: usize = 8;
@@ -64,7 +64,7 @@ pub(super) fn within(column: &ArrayRef, values: &ArrayRef) -> Result<BooleanBuff
 fn one_by_one(column: &ArrayRef, values: &ArrayRef) -> Result<BooleanBuffer, EvalError> {
     let mut found = BooleanBuffer::new_unset(column.len());
     for at in 0..values.len() {
-        let equal = true_bits(cmp::eq(column, &Scalar::new(values.slice(at, 1)))?);
+        let equal = compare(PredicateOp::Eq, column, &values.slice(at, 1))?;
         found = if at == 0 { equal } else { &found | &equal };
     }
     Ok(found)

@@ -16,7 +16,9 @@
 mod among;
 mod cast;
 mod compact;
+mod compare;
 mod group;
+mod kept;
 mod mask;
 mod membership;
 mod nan;

@@ -1,11 +1,11 @@
 //! Filtering piece by piece, and the answer without an order.
 
-use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
-use arrow::compute::FilterBuilder;
 use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
+use super::kept::Kept;
 use super::zones::Sifted;
 use super::{ALONE_ROWS, EvalError, EvalStats, PIECE_ROWS, PageEnd, Run, among, mask, weight};
 use crate::query::BoundQuery;
@@ -123,21 +123,16 @@ pub(super) fn filtered(
     run: &Run,
 ) -> Result<Filtered, EvalError> {
     run.check()?;
-    let mask = piece.surviving(query)?.map(|mask| (mask.count_set_bits(), mask));
+    let kept = piece.surviving(query)?.map(Kept::new);
     let piece = &piece.rows;
     let columns = columns.iter().map(|column| piece.column(*column));
     let options = |rows| RecordBatchOptions::new().with_row_count(Some(rows));
-    let rows = match mask {
-        Some((0, _)) => RecordBatch::new_empty(output.clone()),
-        Some((rows, mask)) if rows < piece.num_rows() => {
-            let mut filter = FilterBuilder::new(&BooleanArray::new(mask, None));
-            if columns.len() > 1 {
-                filter = filter.optimize();
-            }
-            let filter = filter.build();
-            let columns = columns.map(|column| filter.filter(column)).collect::<Result<Vec<_>, _>>()?;
-            let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(rows))?;
-            let taken = weight::batch_bytes(&rows);
+    let rows = match kept {
+        Some(kept) if kept.rows() == 0 => RecordBatch::new_empty(output.clone()),
+        Some(kept) if kept.rows() < piece.num_rows() => {
+            let columns = columns.map(|column| kept.of(column)).collect::<Result<Vec<_>, _>>()?;
+            let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(kept.rows()))?;
+            let taken = weight::own_bytes(&rows);
             run.take(taken)?;
             return Ok(Filtered { rows, taken });
         }
