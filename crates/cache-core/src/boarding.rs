@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::entry::{Freshness, Hit, State};
+use crate::entry::{AtMost, Freshness, Hit, State};
 use crate::flight::{Boarding, Failure, Flight, FlightId, Landed, Purpose, ResultSender};
 use crate::inner::{Inner, Look};
 use crate::key::Key;
@@ -184,6 +184,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
             flight: Arc::clone(flight),
             result,
             terms: self.terms(options),
+            at_most: AtMost::of(options),
             began: Instant::now(),
             landed: false,
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::boarding::{Request, Want};
 use crate::config::{Builder, Config, Parts};
-use crate::entry::{Hit, Item, Stored};
+use crate::entry::{AtMost, Hit, Item, Stored};
 use crate::error::{Error, LoadError, NotDurable};
 use crate::inner::Inner;
 use crate::key::{BorrowedKey, Key, Namespace};
@@ -134,7 +134,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
                 self.inner.count_hit(key, &hit);
                 Some(hit)
             }
-            None => self.inner.found_on_disk(key, self.inner.restore_blocking(key)),
+            None => self.inner.found_on_disk(key, self.inner.restore_blocking(key, AtMost::default())),
         }
     }
 

@@ -12,7 +12,7 @@ use triomphe::Arc as Shared;
 
 use crate::clock::Clock;
 use crate::codec::Codec;
-use crate::entry::{Entry, Extras, Windows};
+use crate::entry::{AtMost, Entry, Extras, Windows};
 use crate::key::{Key, Namespace};
 use crate::origin::Origin;
 use crate::persist::Persist;
@@ -43,10 +43,17 @@ impl<V> Disk<V> {
     }
 
     /// The record's payload as a value, and what was known of it. Blocks.
-    pub(crate) fn read(&self, key: &Key, clock: &Clock, stamps: &Stamps) -> Option<(Shared<Entry<V>>, Meta)> {
+    pub(crate) fn read(
+        &self,
+        key: &Key,
+        at_most: AtMost,
+        clock: &Clock,
+        stamps: &Stamps,
+    ) -> Option<(Shared<Entry<V>>, Meta)> {
         let name = self.record_key(key);
         let (meta, payload) = self.tier.get(&name)?;
         let (origin, expires) = self.times(&meta, clock)?;
+        let expires = origin.loaded_at().plus(at_most.cut_ttl(expires.since(origin.loaded_at())));
         if meta.layout != self.persist.layout() {
             return None;
         }
@@ -54,10 +61,10 @@ impl<V> Disk<V> {
             self.tier.report_corrupt(&name);
             return None;
         };
-        let windows = Windows {
+        let windows = at_most.cut(Windows {
             stale_while_revalidate: Duration::from_millis(meta.stale_while_revalidate_ms),
             stale_if_error: Duration::from_millis(meta.stale_if_error_ms),
-        };
+        });
         let extras = Extras::of(windows, &meta.tags, stamps);
         let bytes = weight
             + key.heap_bytes()

@@ -20,6 +20,7 @@ use triomphe::Arc as Shared;
 
 use crate::clock::Moment;
 use crate::key::Key;
+use crate::load::LoadOptions;
 use crate::origin::Origin;
 use crate::stamps::{Cell, Floor, Stamps};
 
@@ -80,6 +81,34 @@ pub(crate) struct Terms {
     pub(crate) ttl: Duration,
     pub(crate) windows: Windows,
     pub(crate) persist: bool,
+}
+
+/// How long at most a caller would have a value used that is on disk: it may have been stored under longer terms, by an
+/// earlier process. `None` leaves it at those.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AtMost {
+    ttl: Option<Duration>,
+    stale_while_revalidate: Option<Duration>,
+    stale_if_error: Option<Duration>,
+}
+
+impl AtMost {
+    pub(crate) fn of(options: &LoadOptions) -> Self {
+        let LoadOptions { ttl, stale_while_revalidate, stale_if_error, .. } = *options;
+        Self { ttl, stale_while_revalidate, stale_if_error }
+    }
+
+    pub(crate) fn cut_ttl(self, stored: Duration) -> Duration {
+        self.ttl.map_or(stored, |most| most.min(stored))
+    }
+
+    pub(crate) fn cut(self, stored: Windows) -> Windows {
+        let least = |most: Option<Duration>, stored: Duration| most.map_or(stored, |most| most.min(stored));
+        Windows {
+            stale_while_revalidate: least(self.stale_while_revalidate, stored.stale_while_revalidate),
+            stale_if_error: least(self.stale_if_error, stored.stale_if_error),
+        }
+    }
 }
 
 /// How long a value may be used after its ttl.

@@ -12,7 +12,7 @@ use crate::boarding::{Request, Want};
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, Parts};
 use crate::disk::Disk;
-use crate::entry::{Entry, Extras, Freshness, Hit, Item, State, Stored, Terms, Windows};
+use crate::entry::{AtMost, Entry, Extras, Freshness, Hit, Item, State, Stored, Terms, Windows};
 use crate::flight::{Failure, FlightId, Flights, Purpose};
 use crate::key::{BorrowedKey, Key};
 use crate::listing::Tiers;
@@ -147,13 +147,13 @@ impl<V: Send + Sync + 'static> Inner<V> {
     }
 
     /// What is on disk for a key and may still be used, now also in memory.
-    pub(crate) async fn restore(self: &Arc<Self>, key: &Key) -> Option<Shared<Entry<V>>> {
+    pub(crate) async fn restore(self: &Arc<Self>, key: &Key, at_most: AtMost) -> Option<Shared<Entry<V>>> {
         if !self.may_be_on_disk(key) {
             return None;
         }
-        let Some(executor) = self.executor() else { return self.restore_blocking(key) };
+        let Some(executor) = self.executor() else { return self.restore_blocking(key, at_most) };
         let (inner, key) = (Arc::clone(self), key.clone());
-        executor.block(move || inner.restore_blocking(&key)).await.ok().flatten()
+        executor.block(move || inner.restore_blocking(&key, at_most)).await.ok().flatten()
     }
 
     /// Where work can be sent; `None` outside a runtime.
@@ -163,7 +163,7 @@ impl<V: Send + Sync + 'static> Inner<V> {
 
     /// The value of a key from disk, counted.
     pub(crate) async fn find_on_disk(self: &Arc<Self>, key: &Key) -> Option<Hit<V>> {
-        let entry = self.restore(key).await;
+        let entry = self.restore(key, AtMost::default()).await;
         self.found_on_disk(key, entry)
     }
 }
@@ -272,11 +272,11 @@ impl<V> Inner<V> {
     }
 
     /// What is on disk for a key and may still be used, now also in memory. Blocks.
-    pub(crate) fn restore_blocking(&self, key: &Key) -> Option<Shared<Entry<V>>> {
+    pub(crate) fn restore_blocking(&self, key: &Key, at_most: AtMost) -> Option<Shared<Entry<V>>> {
         let disk = self.disk.as_ref().filter(|disk| self.is_of_use_on_disk(disk, key))?;
         // The barrier before the read: see the memory tier.
         let barrier = self.stamps.cell(key.namespace()).barrier();
-        let (entry, meta) = disk.read(key, &self.clock, &self.stamps)?;
+        let (entry, meta) = disk.read(key, at_most, &self.clock, &self.stamps)?;
         // Whatever is stored or removed meanwhile changes the record under the same lock.
         let unchanged = || disk.tier.meta(&disk.record_key(key)).is_some_and(|present| present == meta);
         let admission = Admission::Restored { barrier, unchanged: &unchanged };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::entry::{Item, State, Stored, Terms};
+use crate::entry::{AtMost, Item, State, Stored, Terms};
 use crate::flight::{Failure, Flight, Landed, Purpose, ResultSender};
 use crate::inner::Inner;
 use crate::load::{LoadFuture, Loader, SharedError};
@@ -21,6 +21,8 @@ pub(crate) struct Landing<V> {
     pub(crate) result: ResultSender<V>,
     /// For a value that does not bring its own.
     pub(crate) terms: Terms,
+    /// For a value from disk.
+    pub(crate) at_most: AtMost,
     pub(crate) began: Instant,
     pub(crate) landed: bool,
 }
@@ -32,7 +34,8 @@ impl<V: Send + Sync + 'static> Landing<V> {
         let deadline = self.began.checked_add(timeout);
         // A disk that does not answer is as good as none. It leaves the loader half of the time at least.
         if self.flight.id.purpose == Purpose::Load
-            && let Some(Some(entry)) = sync::timeout(timeout / 2, self.inner.restore(&self.flight.id.key)).await
+            && let Some(Some(entry)) =
+                sync::timeout(timeout / 2, self.inner.restore(&self.flight.id.key, self.at_most)).await
             && let State::Usable(freshness) = entry.state(self.inner.clock.now(), &self.inner.stamps)
             && freshness <= self.flight.enough
         {

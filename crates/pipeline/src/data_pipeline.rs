@@ -269,9 +269,20 @@ impl DataPipeline {
     /// # Errors
     /// The evaluation failed; in query mode also as [`prepare`](Self::prepare).
     pub async fn answer(&self, prepared: &Prepared, query: &BoundQuery, call: &CallOptions) -> Result<Answer, Error> {
+        self.answer_until(prepared, query, call, self.query_deadline()).await
+    }
+
+    /// [`answer`](Self::answer), one of several to one question, which have one time together on a cached table.
+    pub(crate) async fn answer_until(
+        &self,
+        prepared: &Prepared,
+        query: &BoundQuery,
+        call: &CallOptions,
+        deadline: Instant,
+    ) -> Result<Answer, Error> {
         let started = Instant::now();
         let answer = match &prepared.table {
-            Some((loaded, from)) => self.answer_from_table(loaded, *from, query).await,
+            Some((loaded, from)) => self.answer_from_table(loaded, *from, query, self.run(deadline)).await,
             None => self.answer_by_query(prepared, query, call).await,
         };
         let took = started.elapsed();
@@ -298,8 +309,9 @@ impl DataPipeline {
         loaded: &Loaded<Arc<Table>>,
         from: AnswerFrom,
         query: &BoundQuery,
+        run: Run,
     ) -> Result<Answer, Error> {
-        let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run());
+        let (table, query) = (Arc::clone(loaded.value()), query.clone());
         let query = query.without_idle_limit(table.rows);
         let (next, evaluated) = stoppable(&run, table.bytes, {
             let (table, run) = (Arc::clone(&table), run.clone());
@@ -326,8 +338,13 @@ impl DataPipeline {
         })
     }
 
-    fn run(&self) -> Run {
-        Run::new(&self.inner.query_memory, Some(Instant::now() + self.inner.query_timeout))
+    /// When a query on a cached table that begins now has to be done.
+    pub(crate) fn query_deadline(&self) -> Instant {
+        Instant::now() + self.inner.query_timeout
+    }
+
+    fn run(&self, deadline: Instant) -> Run {
+        Run::new(&self.inner.query_memory, Some(deadline))
     }
 
     async fn answer_by_query(
@@ -348,7 +365,7 @@ impl DataPipeline {
             }
         };
         let table = loaded.value();
-        let run = self.run();
+        let run = self.run(self.query_deadline());
         // It may be streamed for longer than the cache holds it.
         run.take(usize::try_from(table.bytes).unwrap_or(usize::MAX))?;
         Ok(Answer {
@@ -378,7 +395,7 @@ impl DataPipeline {
         call: &CallOptions,
     ) -> Result<Option<(u64, Origin)>, Error> {
         if let Some((loaded, _)) = &prepared.table {
-            let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run());
+            let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run(self.query_deadline()));
             let counted = stoppable(&run, table.bytes, {
                 let run = run.clone();
                 move || match how {

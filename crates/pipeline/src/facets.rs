@@ -196,7 +196,8 @@ impl DataPipeline {
         facets: &Facets,
         call: &CallOptions,
     ) -> Result<(FacetsFound, cache_core::Origin), Error> {
-        let summary = self.answer(prepared, &facets.summary, call).await?;
+        let deadline = self.query_deadline();
+        let summary = self.answer_until(prepared, &facets.summary, call, deadline).await?;
         let number = |at: usize| {
             let column = summary.batches.first().and_then(|batch| batch.columns().get(at));
             let values = column.and_then(|column| column.as_primitive_opt::<Int64Type>());
@@ -204,7 +205,7 @@ impl DataPipeline {
         };
         let (rows, mut origin, mut found) = (number(0), summary.origin, Vec::new());
         for (at, (column, query)) in facets.columns.iter().zip(&facets.values).enumerate() {
-            let values = self.answer(prepared, query, call).await?;
+            let values = self.answer_until(prepared, query, call, deadline).await?;
             origin = origin.oldest(values.origin);
             let (known, distinct) = (number(1 + 2 * at), number(2 + 2 * at));
             found.push(Facet { column: column.clone(), distinct, nulls: rows.saturating_sub(known), values });

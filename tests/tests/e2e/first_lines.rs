@@ -1,5 +1,7 @@
 //! The first lines that a person types, and the tables that come with the product.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tests::{Server, artifacts};
 
@@ -29,6 +31,13 @@ fn the_best_returns_among_the_quick_adopters_come_in_order() {
         assert!(text.contains(fact), "{fact} is missing in:\n{text}");
     }
     assert!(!text.contains("2014") && !text.contains("us_investment"), "{text}");
+}
+
+#[test]
+fn a_data_folder_that_is_not_there_is_told() {
+    let server = Server::options().plugin("files").data(Path::new("/no/such/folder")).start();
+    assert!(server.log().contains("there is no folder '/no/such/folder' (setting data)"), "{}", server.log());
+    assert!(server.datasets().is_empty());
 }
 
 #[test]

@@ -60,6 +60,20 @@ fn the_first_request_after_a_restart_is_a_hit_from_disk() {
 }
 
 #[test]
+fn a_ttl_that_was_shortened_meanwhile_holds_for_what_is_on_disk() {
+    let control = Control::new("t");
+    let server = controlled(&[(&control, "")], "");
+    let path = control.rows("n=lt.5");
+    server.get(&path).expect(200);
+    let down = server.stop();
+    std::thread::sleep(Duration::from_millis(1_200));
+    let server = down.config("[datasets.t]\nttl = \"1s\"\n").start();
+    let answer = server.get(&path).expect(200);
+    assert_eq!(CacheStatus::expect(&answer, "source").fwd, "miss");
+    assert_eq!(control.scans(), 2, "the source is read again");
+}
+
+#[test]
 fn another_question_after_a_restart_is_answered_from_the_table_on_disk() {
     let control = Control::new("t");
     let server = controlled(&[(&control, "")], "");

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tests::Server;
@@ -83,6 +83,30 @@ fn sigterm_under_load_drains_and_leaves_with_0() {
 #[test]
 fn ctrl_c_under_load_drains_and_leaves_with_0() {
     leaves_well(Signal::INT);
+}
+
+#[test]
+fn a_second_signal_stops_it_at_once() {
+    let endless = SLOW.replace("latency_ms = 700", "latency_ms = 600000");
+    let mut server = Server::options().plugin("synthetic").file("synthetic.toml", &endless).start();
+    let mut slow = TcpStream::connect(server.address()).expect("the server accepts");
+    let request = format!("GET /api/v1/datasets/slow/rows HTTP/1.1\r\nhost: {}\r\n\r\n", server.address());
+    slow.write_all(request.as_bytes()).expect("a request is sent");
+    until_true("the scan has begun", PATIENCE, || {
+        server.get("/api/v1/cache/stats").expect(200).json()["tables"]["misses"].as_u64() == Some(1)
+    });
+    let workers = workers(&server);
+    kill_process(server.pid(), Signal::TERM).expect("the signal is sent");
+    until_true("it is told", PATIENCE, || server.log().contains("stopping: open requests are finished first"));
+    let asked = Instant::now();
+    kill_process(server.pid(), Signal::INT).expect("the signal is sent");
+    assert_eq!(server.wait().code(), Some(1));
+    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
+    assert!(server.log().contains("stopping at once"), "{}", server.log());
+    until_true("no worker is left", PATIENCE, || workers.iter().all(|pid| !is_alive(*pid)));
+    let mut answer = Vec::new();
+    let end = slow.read_to_end(&mut answer);
+    assert!(answer.is_empty(), "{end:?}: {}", String::from_utf8_lossy(&answer));
 }
 
 #[test]

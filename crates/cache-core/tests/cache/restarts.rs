@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cache_core::{Codec, Freshness, How, Item, Key, MessagePack, Namespace, Noted, Scope, Stored, Tiers};
+use cache_core::{
+    Codec, Freshness, How, Item, Key, LoadContext, LoadOptions, MessagePack, Namespace, Noted, Scope, Stored, Tiers,
+};
 
-use crate::fixture::{BYTES, TTL, key, key_in};
+use crate::fixture::{BYTES, TTL, key, key_in, ready};
 use crate::lives::Life;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -86,6 +88,34 @@ fn another_codec_reads_what_was_written_before() {
     life.insert(&key("a"), 1);
     let life = life.crash_into(|builder| builder.compression(Codec::Zstd));
     assert_eq!(life.find(&key("a")), Some(1));
+}
+
+#[tokio::test]
+async fn a_ttl_that_has_been_shortened_holds_for_what_is_on_disk() {
+    let options = |ttl, stale_if_error| LoadOptions { ttl, stale_if_error, ..LoadOptions::default() };
+    let failing = || |_: LoadContext| async { Err::<Item<u64>, _>("the source is down") };
+    let life = Life::with(|builder| builder.stale_if_error(TTL));
+    life.insert(&key("a"), 1);
+    life.clock.advance(SECOND * 10);
+    let life = life.crash();
+    let restored = life.cache.try_get_or_load(&key("a"), options(Some(SECOND * 12), None), ready(2)).await.unwrap();
+    assert_eq!((*restored.value(), restored.how(), restored.hit().remaining()), (1, How::Restored, SECOND * 2));
+    let life = life.crash();
+    let longer = life.cache.try_get_or_load(&key("a"), options(Some(TTL * 2), None), ready(3)).await.unwrap();
+    assert_eq!((*longer.value(), longer.hit().remaining()), (1, TTL - SECOND * 10), "no call makes it longer");
+    let life = life.crash();
+    let loaded = life.cache.try_get_or_load(&key("a"), options(Some(SECOND * 5), None), ready(4)).await.unwrap();
+    assert_eq!((*loaded.value(), loaded.how()), (4, How::Led));
+    // The window for failures is shortened as well.
+    life.clock.advance(SECOND * 10);
+    let life = life.crash();
+    let short = options(Some(SECOND * 5), Some(SECOND));
+    let failed = life.cache.try_get_or_load(&key("a"), short, failing()).await;
+    assert!(failed.is_err(), "{failed:?}");
+    let life = life.crash();
+    let long = options(Some(SECOND * 5), Some(SECOND * 60));
+    let old = life.cache.try_get_or_load(&key("a"), long, failing()).await.unwrap();
+    assert_eq!((*old.value(), old.how()), (4, How::StaleOnError));
 }
 
 #[tokio::test]

@@ -11,10 +11,11 @@ use cache_core::TierError;
 use clap::ArgMatches;
 use futures_util::future::join;
 use plugin_host::{PluginState, PluginStatus};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::SubscriberBuilder;
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, Origin};
 use crate::home::{Home, reachable};
 use crate::http::dto::DiskFigures;
 use crate::start;
@@ -44,12 +45,16 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
     let home = Home::open(&config.home).with_context(|| format!("use the home '{}'", config.home.display()))?;
     let listener = TcpListener::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
     let address = listener.local_addr().context("listen")?;
+    if !config.data.is_dir() && layers.origin("data") != Origin::Default {
+        tracing::warn!("there is no folder '{}' (setting data): no file of it is served", config.data.display());
+    }
     if !address.ip().is_loopback() {
         tracing::warn!("listening on {address} without keys and TLS: whoever reaches it may read everything");
     }
     let state = start::prepare(layers, &home, address).context("start the server")?;
     actix_web::rt::System::new().block_on(async {
-        let signals = signals().context("listen for signals")?;
+        let mut signals = Signals::listen().context("listen for signals")?;
+        state.background.handle().spawn(stop_at_second_signal());
         state.pipeline.start_checks();
         let starting = {
             let state = Arc::clone(&state);
@@ -66,7 +71,7 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
         let stopping = Arc::new(OnceLock::new());
         let told = Arc::clone(&stopping);
         let signals = async move {
-            signals.await;
+            signals.next().await;
             let _ = told.set(Instant::now());
         };
         crate::run(listener, Arc::clone(&state), signals).await.context("serve")?;
@@ -122,17 +127,32 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ready on SIGTERM or Ctrl-C.
-fn signals() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
+/// SIGTERM and Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
+}
+
+/// Whoever asks twice does not want to wait. Nothing that was written is lost by it: the file on disk is good at any time.
+async fn stop_at_second_signal() {
+    let Ok(mut signals) = Signals::listen() else { return };
+    signals.next().await;
+    signals.next().await;
+    tracing::warn!("stopping at once: open requests are cut off, and what was cached last may not be on disk");
+    std::process::exit(1);
 }
 
 /// Loads the plugins, with a line for each as it is settled.
@@ -175,6 +195,8 @@ fn greet(state: &AppState, address: std::net::SocketAddr) {
     say!("  documentation  {url}/docs");
     say!("  datasets       {url}/api/v1/datasets");
     say!("  plugin folder  {}", state.config.plugins.display());
+    let missing = if state.config.data.is_dir() { "" } else { " (is not there)" };
+    say!("  data folder    {}{missing}", state.config.data.display());
     match state.disk.figures(state.config.disk_max_bytes) {
         Some(DiskFigures { degraded: Some(reason), .. }) => say!("  cache          in memory alone: {reason}"),
         Some(disk) => say!("  cache          {} entries in {}", disk.entries, state.config.cache_dir.display()),

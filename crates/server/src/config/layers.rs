@@ -129,6 +129,11 @@ impl Layers {
         self.values.get(name).map_or("", |(value, _)| value)
     }
 
+    /// Which layer the text of a setting is from.
+    pub fn origin(&self, name: &'static str) -> Origin {
+        self.values.get(name).map_or(Origin::Default, |(_, origin)| *origin)
+    }
+
     pub(super) fn bad(&self, name: &'static str, reason: impl fmt::Display) -> ConfigError {
         let (value, origin) = self.values.get(name).cloned().unwrap_or((String::new(), Origin::Default));
         ConfigError::Value { name: name.to_owned(), value, origin, reason: reason.to_string() }
