@@ -42,15 +42,27 @@ pub(crate) struct Declared {
 pub(crate) struct Options {
     /// Types that win over inferred ones, by column.
     pub(crate) types: BTreeMap<String, DataType>,
+    /// What columns hold, for people.
+    pub(crate) columns: BTreeMap<String, About>,
     /// What separates the fields of a delimited text, if not the format's own.
     pub(crate) delimiter: Option<u8>,
     /// Whether the first record of a delimited text holds the names of the columns.
     pub(crate) header: bool,
 }
 
+/// What a column holds, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct About {
+    /// In words.
+    pub(crate) description: Option<String>,
+    /// The unit of its values.
+    pub(crate) unit: Option<String>,
+}
+
 impl Default for Options {
     fn default() -> Self {
-        Self { types: BTreeMap::new(), delimiter: None, header: true }
+        Self { types: BTreeMap::new(), columns: BTreeMap::new(), delimiter: None, header: true }
     }
 }
 
@@ -71,6 +83,8 @@ struct RawDeclared {
     description: Option<String>,
     #[serde(default, alias = "schema")]
     types: BTreeMap<String, String>,
+    #[serde(default)]
+    columns: BTreeMap<String, About>,
     delimiter: Option<String>,
     #[serde(default = "default_header")]
     header: bool,
@@ -117,7 +131,8 @@ impl RawDeclared {
             let data_type = declared_type::parse(&text).map_err(|e| format!("column '{column}': {e}"))?;
             types.insert(column, data_type);
         }
-        let options = Options { types, delimiter: self.delimiter.map(delimiter).transpose()?, header: self.header };
+        let delimiter = self.delimiter.map(delimiter).transpose()?;
+        let options = Options { types, columns: self.columns, delimiter, header: self.header };
         let path = inner_path(&self.path)?;
         Ok(Declared { path, format, description: self.description, options: Arc::new(options) })
     }
@@ -173,6 +188,10 @@ mod tests {
     fn mistakes_are_named() {
         check_refused(r#"{"rot": "x"}"#, "unknown field `rot`");
         check_refused(r#"{"datasets": {"a": {"path": "x", "sep": 1}}}"#, "unknown field `sep`");
+        check_refused(
+            r#"{"datasets": {"a": {"path": "x", "columns": {"c": {"units": "m"}}}}}"#,
+            "unknown field `units`",
+        );
         check_refused(r#"{"datasets": {"A": {"path": "x"}}}"#, "dataset 'A'");
         check_refused(r#"{"datasets": {"a": {"path": "../x"}}}"#, "below the root");
         check_refused(r#"{"datasets": {"a": {"path": "/etc/passwd"}}}"#, "below the root");

@@ -43,10 +43,15 @@ pub(crate) fn merge(parts: &[Part<'_>], typing: Typing, options: &Options) -> Re
         let name = parts.first().map_or("", |(name, _)| name);
         return Err(SourceError::invalid_data(format!("'{name}' has no columns")));
     }
-    if let Some(missing) = options.types.keys().find(|name| !index.contains_key(*name)) {
-        return Err(SourceError::invalid_config(format!(
-            "a type is declared for column '{missing}', which is not there"
-        )));
+    let missing = |declared: &str| !index.contains_key(declared);
+    let of_nothing = |what: &str, name: &str| {
+        SourceError::invalid_config(format!("{what} is declared for column '{name}', which is not there"))
+    };
+    if let Some(name) = options.types.keys().find(|name| missing(name)) {
+        return Err(of_nothing("a type", name));
+    }
+    if let Some(name) = options.columns.keys().find(|name| missing(name)) {
+        return Err(of_nothing("a description or unit", name));
     }
     // A file that holds nothing at all does not make columns nullable.
     let files = parts.iter().filter(|(_, part)| !part.schema.fields().is_empty()).count();
@@ -96,6 +101,12 @@ impl Column {
         } else if typing == Typing::Inferred {
             let told = self.guess.as_ref().map_or_else(|| field.data_type().clone(), Guess::data_type);
             field.set_data_type(without_null(&told));
+        }
+        if let Some(about) = options.columns.get(field.name()) {
+            let told = [("description", &about.description), ("unit", &about.unit)];
+            let mut metadata = field.metadata().clone();
+            metadata.extend(told.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text.clone()?))));
+            field.set_metadata(metadata);
         }
         let is_nullable = field.is_nullable() || self.parts < files;
         Arc::new(field.with_nullable(is_nullable))
@@ -189,6 +200,7 @@ fn without_null(data_type: &DataType) -> DataType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::About;
     use crate::infer::Kinds;
 
     fn stored(fields: Vec<Field>) -> FileSchema {
@@ -289,6 +301,20 @@ mod tests {
         let twice = stored(vec![field(), field()]);
         let error = merge(&[("a", &twice)], Typing::Stored, &Options::default()).unwrap_err();
         assert_eq!(error.message, "'a' has two columns named 'x'");
+    }
+
+    #[test]
+    fn what_was_declared_of_columns_is_told_with_them_and_must_name_one() {
+        let a = inferred(&["1", "2"]);
+        let declare = |name: &str| {
+            let about = About { description: Some("How long".into()), unit: Some("km".into()) };
+            Options { columns: [(name.to_owned(), about)].into(), ..Options::default() }
+        };
+        let merged = merge(&[("a", &a), ("b", &a)], Typing::Inferred, &declare("x")).unwrap();
+        let metadata = merged.field(0).metadata();
+        assert_eq!((&*metadata["description"], &*metadata["unit"]), ("How long", "km"));
+        let error = merge(&[("a", &a)], Typing::Inferred, &declare("z")).unwrap_err();
+        assert_eq!(error.message, "a description or unit is declared for column 'z', which is not there");
     }
 
     #[test]

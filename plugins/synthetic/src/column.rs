@@ -1,5 +1,6 @@
 //! The values of one column: each a pure function of seed, column and row.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -17,6 +18,8 @@ use crate::rng::Sequence;
 #[derive(Debug)]
 pub(crate) struct Column {
     name: String,
+    /// Description and unit, for people.
+    about: HashMap<String, String>,
     values: Values,
     numbers: Sequence,
     nulls: Option<Nulls>,
@@ -83,7 +86,9 @@ impl Column {
         };
         let sequence = Sequence::new(seed, &format!("{}/nulls", config.name));
         let nulls = (config.null_ratio > 0.0).then_some(Nulls { sequence, ratio: config.null_ratio });
-        Ok(Self { name: config.name.clone(), values, numbers: Sequence::new(seed, &config.name), nulls })
+        let about = [("description", &config.description), ("unit", &config.unit)];
+        let about = about.into_iter().filter_map(|(key, text)| Some((key.to_owned(), text.clone()?))).collect();
+        Ok(Self { name: config.name.clone(), about, values, numbers: Sequence::new(seed, &config.name), nulls })
     }
 
     /// What the column is called and holds.
@@ -96,7 +101,7 @@ impl Column {
             Values::Chosen(_) | Values::Named(_) => DataType::Utf8,
             Values::Bools => DataType::Boolean,
         };
-        Field::new(&self.name, data_type, self.nulls.is_some())
+        Field::new(&self.name, data_type, self.nulls.is_some()).with_metadata(self.about.clone())
     }
 
     /// The values of `len` rows from row `start`, of a table of this version.

@@ -81,6 +81,10 @@ pub(crate) struct ColumnConfig {
     pub(crate) decimals: Option<u8>,
     /// Of a string: the values.
     pub(crate) values: Option<Vec<String>>,
+    /// What it holds, for people.
+    pub(crate) description: Option<String>,
+    /// The unit of its values, for people.
+    pub(crate) unit: Option<String>,
 }
 
 /// What the values of a column are.

@@ -109,6 +109,28 @@ fn row_schemas_have_the_types_of_the_columns() {
 }
 
 #[test]
+fn what_is_declared_of_columns_is_documented() {
+    let declared = "[config.datasets.sectors]\npath = \"sector_analysis.csv\"\n\
+        [config.datasets.sectors.columns.avg_roi]\ndescription = \"Return on each dollar\"\nunit = \"USD\"\n";
+    let root = format!("[config]\nroot = \"{}\"\n", artifacts::root().join("data").display());
+    let server = Server::options().plugin("files").file("files.toml", &(root + declared)).start();
+    let about = server.get("/api/v1/datasets/sectors").expect(200).json();
+    let fields = about["schema"]["fields"].as_array().expect("fields").clone();
+    let field = fields.iter().find(|field| field["name"] == "avg_roi").expect("the column");
+    assert_eq!((&field["description"], &field["unit"]), (&json!("Return on each dollar"), &json!("USD")), "{about:#}");
+
+    let document = document(&server);
+    let get = &document["paths"]["/api/v1/datasets/sectors/rows"]["get"];
+    let column = &row_schema(&document, get)["properties"]["avg_roi"];
+    assert_eq!((&column["description"], &column["x-unit"]), (&json!("Return on each dollar"), &json!("USD")));
+    let parameters = get["parameters"].as_array().expect("parameters").iter();
+    let parameter = parameters.clone().find(|it| it["name"] == "avg_roi").expect("the column's filter");
+    let text = parameter["description"].as_str().expect("a description");
+    assert!(text.contains("Return on each dollar") && text.contains("in USD"), "{text}");
+    assert_eq!(server.rows("sectors", "avg_roi=gt.4").len(), 1, "and nothing else changes");
+}
+
+#[test]
 fn every_example_of_a_column_can_be_tried_out() {
     let server = Server::bundled();
     let document = document(&server);
