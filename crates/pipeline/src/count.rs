@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
+use cache_core::Origin;
 
+use crate::answer::{CallOptions, Counting, Prepared};
+use crate::data_pipeline::{DataPipeline, stoppable};
+use crate::error::Error;
 use crate::eval::{self, EvalError, Input, Run};
 use crate::query::{Aggregate, BoundAggregate, BoundGroup, BoundQuery};
 use crate::table::Table;
@@ -13,6 +17,41 @@ use crate::table::Table;
 const EXACT_ROWS: u64 = 1_000_000;
 /// Batches that an estimate looks at.
 const SAMPLED_BATCHES: usize = 8;
+
+impl DataPipeline {
+    /// How many rows the answer to a query would have without limit, offset and cursor; `None` where an estimate would
+    /// need the source. The origin is that of the data in which they were counted.
+    ///
+    /// # Errors
+    /// As [`answer`](Self::answer).
+    pub async fn count(
+        &self,
+        prepared: &Prepared,
+        query: &BoundQuery,
+        how: Counting,
+        call: &CallOptions,
+    ) -> Result<Option<(u64, Origin)>, Error> {
+        if let Some((loaded, _)) = &prepared.table {
+            let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run(self.query_deadline()));
+            let counted = stoppable(&run, table.bytes, {
+                let run = run.clone();
+                move || match how {
+                    Counting::Exact => eval::count_zoned(&query, table.input(), Some(&table.zones), &run),
+                    Counting::Estimated => estimated(&query, &table, &run),
+                }
+            });
+            return Ok(Some((counted.await?, loaded.origin())));
+        }
+        match how {
+            Counting::Estimated => Ok(None),
+            Counting::Exact => {
+                let answer = self.answer_by_query(prepared, &query.counting(), call).await?;
+                let rows = if query.group().is_some() { answer.rows } else { value_of(&answer.batches) };
+                Ok(Some((rows, answer.origin)))
+            }
+        }
+    }
+}
 
 impl BoundQuery {
     /// The same query without its limit, if that is no bound for a table of so many rows: no further row has to be looked

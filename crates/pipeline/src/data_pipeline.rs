@@ -13,14 +13,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use cache_core::{ByteTier, Cache, Codec, How, Key, LoadError, LoadOptions, Loaded, Origin, Scope, Stamps, Stats};
+use cache_core::{ByteTier, Cache, Codec, How, Key, LoadError, LoadOptions, Loaded, Scope, Stamps, Stats};
 use tokio::runtime::Handle;
 
-use crate::answer::{Answer, AnswerFrom, CallOptions, Counting, Next, Prepared, Processed, Refreshed, TableInfo};
+use crate::answer::{Answer, AnswerFrom, CallOptions, Next, Prepared, Processed, Refreshed, TableInfo};
 use crate::catalog::{Catalog, Policies, SourceHandle};
 use crate::check::Verified;
 use crate::compute::compute;
-use crate::count;
 use crate::dataset::Dataset;
 use crate::error::Error;
 use crate::eval::{self, EvalStats, QueryMemory, Run};
@@ -343,11 +342,11 @@ impl DataPipeline {
         Instant::now() + self.inner.query_timeout
     }
 
-    fn run(&self, deadline: Instant) -> Run {
+    pub(crate) fn run(&self, deadline: Instant) -> Run {
         Run::new(&self.inner.query_memory, Some(deadline))
     }
 
-    async fn answer_by_query(
+    pub(crate) async fn answer_by_query(
         &self,
         prepared: &Prepared,
         query: &BoundQuery,
@@ -380,39 +379,6 @@ impl DataPipeline {
             stats: EvalStats::default(),
             run,
         })
-    }
-
-    /// How many rows the answer to a query would have without limit, offset and cursor; `None` where an estimate would
-    /// need the source. The origin is that of the data in which they were counted.
-    ///
-    /// # Errors
-    /// As [`answer`](Self::answer).
-    pub async fn count(
-        &self,
-        prepared: &Prepared,
-        query: &BoundQuery,
-        how: Counting,
-        call: &CallOptions,
-    ) -> Result<Option<(u64, Origin)>, Error> {
-        if let Some((loaded, _)) = &prepared.table {
-            let (table, query, run) = (Arc::clone(loaded.value()), query.clone(), self.run(self.query_deadline()));
-            let counted = stoppable(&run, table.bytes, {
-                let run = run.clone();
-                move || match how {
-                    Counting::Exact => eval::count_zoned(&query, table.input(), Some(&table.zones), &run),
-                    Counting::Estimated => count::estimated(&query, &table, &run),
-                }
-            });
-            return Ok(Some((counted.await?, loaded.origin())));
-        }
-        match how {
-            Counting::Estimated => Ok(None),
-            Counting::Exact => {
-                let answer = self.answer_by_query(prepared, &query.counting(), call).await?;
-                let rows = if query.group().is_some() { answer.rows } else { count::value_of(&answer.batches) };
-                Ok(Some((rows, answer.origin)))
-            }
-        }
     }
 
     /// Loads a dataset if need be and applies a dashboard's filters: `<col>_min`, `<col>_max`, lists,
@@ -546,7 +512,7 @@ impl DataPipeline {
 }
 
 /// Runs `work` on a table of `bytes` bytes; it is stopped when nobody waits for it any more.
-async fn stoppable<T: Send + 'static, E: Into<Error> + Send + 'static>(
+pub(crate) async fn stoppable<T: Send + 'static, E: Into<Error> + Send + 'static>(
     run: &Run,
     bytes: u64,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
