@@ -348,3 +348,20 @@ fn the_command_line_loads_into_files_and_fails_if_any_failed() {
         "{said}{told}"
     );
 }
+
+#[test]
+fn a_file_that_cannot_be_written_keeps_no_other_from_its_rows() {
+    let server = Server::options().plugin("files").arg("--max-rows=8").start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().to_str().expect("UTF-8");
+    let done =
+        server.cli(&["load", "historical_ai_data", "sector_analysis", "nowhere", "--out", out, "--format", "csv"]);
+    let (said, told) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(!done.status.success() && said.contains("2 of 3 loaded"), "{said}{told}");
+    assert!(told.contains("failed to write 'historical_ai_data': ") && told.contains("max_rows"), "{told}");
+    assert!(told.contains("failed to load 2 of 3 datasets: historical_ai_data, nowhere"), "{told}");
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|it| it.file_name()).collect();
+    files.sort();
+    assert_eq!(files, ["sector_analysis.csv"], "and nothing half done stays");
+}

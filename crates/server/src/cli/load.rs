@@ -70,19 +70,24 @@ pub(super) fn load(args: &ArgMatches) -> anyhow::Result<()> {
     follow(&client, &begun)?;
     let load = client.json("GET", &path, None)?;
     let requests = load["requests"].as_array().cloned().unwrap_or_default();
-    let mut files = Vec::new();
+    let (mut files, mut failed) = (Vec::new(), Vec::new());
     for request in &requests {
-        files.push(match (&out, request["outcome"]["result"].as_str()) {
-            (Some(folder), Some(result)) => Some(write(&client, folder, request, result, format)?),
-            _ => None,
-        });
+        let name = request["name"].as_str().unwrap_or_default();
+        let file = match (&out, request["outcome"]["result"].as_str()) {
+            (_, None) => Err(None),
+            (None, Some(_)) => Ok(None),
+            (Some(folder), Some(result)) => write(&client, folder, name, result, format).map(Some).map_err(Some),
+        };
+        // One that fails keeps none of the others from its file; why a load failed stands in the summary.
+        files.push(file.unwrap_or_else(|error| {
+            if let Some(error) = error {
+                eprintln!("larder: failed to write '{name}': {error:#}");
+            }
+            failed.push(name);
+            None
+        }));
     }
     summary::print(&mut io::stdout().lock(), &load, &requests, &files)?;
-    let failed: Vec<&str> = requests
-        .iter()
-        .filter(|request| request["outcome"]["result"].is_null())
-        .filter_map(|request| request["name"].as_str())
-        .collect();
     match failed.as_slice() {
         [] => Ok(()),
         names => bail!("load {} of {} datasets: {}", names.len(), requests.len(), names.join(", ")),
@@ -160,8 +165,7 @@ fn read_events(reader: impl io::Read, last: &mut u64, bars: &mut Bars) -> io::Re
 }
 
 /// Writes the rows of a request beside the file that they are to replace, and then in its place.
-fn write(client: &Client, folder: &Path, request: &Value, result: &str, format: &str) -> anyhow::Result<PathBuf> {
-    let name = request["name"].as_str().unwrap_or_default();
+fn write(client: &Client, folder: &Path, name: &str, result: &str, format: &str) -> anyhow::Result<PathBuf> {
     let extension = match format {
         "json-columns" => "json",
         "arrow-file" => "arrow",
@@ -169,12 +173,13 @@ fn write(client: &Client, folder: &Path, request: &Value, result: &str, format: 
         other => other,
     };
     let (path, beside) = (folder.join(format!("{name}.{extension}")), folder.join(format!(".{name}.{extension}.part")));
-    let failed = || format!("write '{}'", path.display());
-    let mut file = File::create(&beside).with_context(failed)?;
-    client.download(&format!("{}?format={format}", in_url(result, "?#&")), &mut file)?;
-    file.flush().with_context(failed)?;
-    fs::rename(&beside, &path).with_context(failed)?;
-    Ok(path)
+    let written = || -> anyhow::Result<()> {
+        let mut file = File::create(&beside)?;
+        client.download(&format!("{}?format={format}", in_url(result, "?#&")), &mut file)?;
+        file.flush()?;
+        Ok(fs::rename(&beside, &path)?)
+    };
+    written().inspect_err(|_| drop(fs::remove_file(&beside))).map(|()| path)
 }
 
 /// Whoever breaks off does not want the load either.
