@@ -28,6 +28,7 @@ mod pushdown;
 mod rows;
 mod run;
 mod sort;
+mod sort_until;
 mod streaming;
 mod weight;
 mod zones;

@@ -254,7 +254,7 @@ impl Kept {
 }
 
 /// Keeps the `count` least of the entries, in any order.
-pub(super) fn keep_least<T: Ord>(entries: &mut Vec<T>, count: usize) {
+fn keep_least<T: Ord>(entries: &mut Vec<T>, count: usize) {
     if count < entries.len() {
         if count > 0 {
             entries.select_nth_unstable(count - 1);

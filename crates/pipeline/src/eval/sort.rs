@@ -16,8 +16,9 @@ use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
 
 use super::compact::compacted;
-use super::narrow::{Bound, Position, Search, is_narrow, keep_least, with_one_spelling};
+use super::narrow::{Bound, Position, Search, is_narrow, with_one_spelling};
 use super::rows::{Piece, Window, is_large};
+use super::sort_until::sort_least;
 use super::zones::Sifted;
 use super::{EvalError, EvalStats, PIECE_ROWS, PageEnd, Run, weight};
 use crate::query::{BoundOrder, BoundQuery};
@@ -138,13 +139,7 @@ impl Work<'_> {
             keyed.extend(narrow.keyed);
             nulls.extend(narrow.nulls);
         }
-        keep_least(&mut keyed, count);
-        run.check()?;
-        if large {
-            keyed.par_sort_unstable()
-        } else {
-            keyed.sort_unstable()
-        }
+        let keyed = sort_least(keyed, count, large, run, |(_, position)| *position, Ord::cmp)?;
         let keyed = keyed.into_iter().map(|(_, position)| position);
         let mut positions: Vec<Position> = if key.options.nulls_first {
             nulls.into_iter().chain(keyed).collect()
@@ -224,18 +219,7 @@ impl Work<'_> {
         // Within a piece the places ascend, so that the order of entries is the table's.
         let row = |(piece, at): &Position| found[*piece as usize].keys.row(*at as usize);
         let compare = |left: &Position, right: &Position| row(left).cmp(&row(right)).then_with(|| left.cmp(right));
-        if count < entries.len() {
-            if count > 0 {
-                entries.select_nth_unstable_by(count - 1, compare);
-            }
-            entries.truncate(count);
-        }
-        run.check()?;
-        if large {
-            entries.par_sort_unstable_by(compare)
-        } else {
-            entries.sort_unstable_by(compare)
-        }
+        let entries = sort_least(entries, count, large, run, |entry| *entry, compare)?;
         run.give_back(found.iter().map(Wide::bytes).sum::<usize>() + joined);
         Ok(entries.into_iter().map(|(piece, at)| (piece, found[piece as usize].places[at as usize])).collect())
     }
