@@ -1,6 +1,7 @@
 //! How many rows a whole answer has, of which a client reads a page.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Int64Type};
@@ -9,7 +10,7 @@ use cache_core::Origin;
 use crate::answer::{CallOptions, Counting, Prepared};
 use crate::data_pipeline::{DataPipeline, stoppable};
 use crate::error::Error;
-use crate::eval::{self, EvalError, Input, Run};
+use crate::eval::{self, EvalError, EvalStats, Input, Run};
 use crate::query::{Aggregate, BoundAggregate, BoundGroup, BoundQuery};
 use crate::table::Table;
 
@@ -25,6 +26,19 @@ impl DataPipeline {
     /// # Errors
     /// As [`answer`](Self::answer).
     pub async fn count(
+        &self,
+        prepared: &Prepared,
+        query: &BoundQuery,
+        how: Counting,
+        call: &CallOptions,
+    ) -> Result<Option<(u64, Origin)>, Error> {
+        let started = Instant::now();
+        let counted = self.counted(prepared, query, how, call).await;
+        self.tell_if_slow("count", &prepared.dataset, query, call, started.elapsed(), EvalStats::default());
+        counted
+    }
+
+    async fn counted(
         &self,
         prepared: &Prepared,
         query: &BoundQuery,

@@ -285,22 +285,37 @@ impl DataPipeline {
             None => self.answer_by_query(prepared, query, call).await,
         };
         let took = started.elapsed();
-        self.inner.observer.answered(&prepared.dataset, took, answer.is_ok());
+        let is_well = answer.as_ref().err().is_none_or(Error::is_of_the_question);
+        self.inner.observer.answered(&prepared.dataset, took, is_well);
         if let Ok(answer) = &answer {
             prepared.dataset.usage().answer(answer.rows);
         }
-        if took >= self.inner.slow_query {
-            let stats = answer.as_ref().map(|answer| answer.stats).unwrap_or_default();
-            tracing::warn!(
-                dataset = %prepared.dataset.name, request_id = %call.request_id,
-                duration_ms = took.as_millis() as u64, query = %query.canonical(),
-                rows_tested = stats.rows_tested, rows_matched = stats.rows_matched,
-                batches = stats.batches, batches_skipped = stats.batches_skipped,
-                "slow query on dataset '{}': {:.1} s; plan: {}",
-                prepared.dataset.name, took.as_secs_f64(), Plan::of(&prepared.dataset, query)
-            );
-        }
+        let stats = answer.as_ref().map(|answer| answer.stats).unwrap_or_default();
+        self.tell_if_slow("query", &prepared.dataset, query, call, took, stats);
         answer
+    }
+
+    /// Logs what took long, with its plan.
+    pub(crate) fn tell_if_slow(
+        &self,
+        what: &str,
+        dataset: &Dataset,
+        query: &BoundQuery,
+        call: &CallOptions,
+        took: Duration,
+        stats: EvalStats,
+    ) {
+        if took < self.inner.slow_query {
+            return;
+        }
+        tracing::warn!(
+            dataset = %dataset.name, request_id = %call.request_id,
+            duration_ms = took.as_millis() as u64, query = %query.canonical(),
+            rows_tested = stats.rows_tested, rows_matched = stats.rows_matched,
+            batches = stats.batches, batches_skipped = stats.batches_skipped,
+            "slow {what} on dataset '{}': {:.1} s; plan: {}",
+            dataset.name, took.as_secs_f64(), Plan::of(dataset, query)
+        );
     }
 
     async fn answer_from_table(

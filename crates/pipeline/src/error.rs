@@ -104,6 +104,17 @@ pub enum Error {
     Internal(Arc<str>),
 }
 
+impl Error {
+    /// Whether the question asked for what cannot be had, or is not asked any more: nothing here has failed.
+    pub(crate) fn is_of_the_question(&self) -> bool {
+        use EvalError::{BadCast, Cancelled, SumOverflow, TooLarge};
+        match self {
+            Self::Eval(error) => matches!(error, BadCast { .. } | Cancelled | SumOverflow { .. } | TooLarge { .. }),
+            other => matches!(other, Self::Query(_) | Self::SchemaChanged { .. } | Self::TooLarge { .. }),
+        }
+    }
+}
+
 impl From<cache_core::NotDurable> for Error {
     fn from(error: cache_core::NotDurable) -> Self {
         Self::NotDurable(Arc::new(error))

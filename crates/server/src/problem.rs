@@ -366,13 +366,14 @@ impl From<Error> for Problem {
 
 /// A query that makes no sense on the data, or asks for more than a query may have.
 fn eval_problem(error: &Error, eval: &EvalError) -> Problem {
-    let bad = |code, column: &str| Problem::new(StatusCode::BAD_REQUEST, code, error.to_string()).parameter(column);
+    let bad = |code| Problem::new(StatusCode::BAD_REQUEST, code, error.to_string()).parameter("select");
     match eval {
-        EvalError::BadCast { column, value, .. } => {
-            bad("bad_cast", column).value(cut(value)).hint("filter out what cannot be cast, or leave the cast away")
+        EvalError::BadCast { value, .. } => {
+            bad("bad_cast").value(cut(value)).hint("filter out what cannot be cast, or leave the cast away")
         }
         EvalError::SumOverflow { column } => {
-            bad("sum_overflow", column).value(column).hint("sum it as a float: select=column::float8.sum()")
+            let hint = "sum it as decimals, select=column::numeric.sum(), or as a float, select=column::float8.sum()";
+            bad("sum_overflow").value(column).hint(hint)
         }
         EvalError::TooLarge { max_bytes } => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "query_too_large", error.to_string())

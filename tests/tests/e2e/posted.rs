@@ -81,6 +81,22 @@ fn each_member_may_be_a_text_as_in_the_url() {
 }
 
 #[test]
+fn parameters_in_the_url_of_a_posted_query_are_refused() {
+    let server = Server::bundled();
+    for (beside, name) in [("format=csv", "format"), ("limit=1", "limit"), ("&&select=year", "select")] {
+        let path = format!("/api/v1/datasets/historical_ai_data/query?{beside}");
+        let problem = server.post(&path, &json!({"select": ["year"]})).expect(400).json();
+        assert_eq!(
+            (&problem["code"], &problem["parameter"]),
+            (&json!("unknown_parameter"), &json!(name)),
+            "{problem:#}"
+        );
+        assert!(problem["hint"].as_str().is_some_and(|hint| hint.contains("body")), "{problem:#}");
+    }
+    server.post("/api/v1/datasets/historical_ai_data/query?", &json!({"select": ["year"], "limit": 1})).expect(200);
+}
+
+#[test]
 fn what_goes_beside_a_query_goes_with_a_posted_one() {
     let (server, _table, _folder) = typed();
     let counted = server.post(QUERY, &json!({"select": ["id"], "limit": 5, "count": "exact"})).expect(206);

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use tests::Server;
 use tests::poll::{PATIENCE, until_true};
@@ -62,6 +63,18 @@ fn a_query_that_takes_longer_than_it_may_is_504() {
 }
 
 #[test]
+fn a_sort_ends_with_its_query() {
+    let server = with(1_000_000, &["--query-timeout", "150ms"]);
+    let sorted = "order=word.desc,x&limit=900000&select=id";
+    // The table is there before the time is taken.
+    server.rows("big", "limit=1");
+    let asked = Instant::now();
+    let problem = server.get(&format!("{BIG}?{sorted}")).expect(504).json();
+    assert_eq!(problem["code"], "query_timeout", "{problem:#}");
+    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+}
+
+#[test]
 fn a_slow_query_is_logged_with_its_plan() {
     let server = with(20_000, &["--slow-query", "1ms"]);
     server.rows("big", "n=gt.5&order=x.desc,word&limit=3&select=word,x");
@@ -71,6 +84,9 @@ fn a_slow_query_is_logged_with_its_plan() {
     for part in ["big", "plan", "n.gt.5"] {
         assert!(line.contains(part), "'{part}' is not in: {line}");
     }
+    let counted = [("prefer", "count=exact")];
+    server.get_with(&format!("{BIG}?word=imatch.(1.*){{1,2}}7&limit=1"), &counted).expect(206);
+    until_true("the log tells of the count", PATIENCE, || server.log().contains("slow count on dataset 'big'"));
     let quick = with(1_000, &["--slow-query", "1h"]);
     quick.rows("big", "n=gt.5&order=x.desc&limit=3");
     assert!(!quick.log().contains("slow query"));

@@ -35,7 +35,8 @@ impl BoundQuery {
         };
         let groups = |operand: &Operand| stage.find("having", operand);
         let filter = binder.condition("filter", query.filter.as_ref(), schema, &rows)?;
-        let having = binder.condition("having", query.having.as_ref(), stage.schema(), &groups)?;
+        let having = binder.condition("having", query.having.as_ref(), stage.schema(), &groups);
+        let having = having.map_err(|error| error.at("having"))?;
         let bound = Self {
             schema: schema.clone(),
             filter,

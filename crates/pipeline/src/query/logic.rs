@@ -9,8 +9,8 @@
 //! name   = quoted | any text without the character that ends it
 //! quoted = DQUOTE *(character | "\" character) DQUOTE
 //! ```
-//! Spaces before an item, a name or a value are skipped, and spaces behind a name. A tree of conditions on groups (`having`)
-//! may have an aggregate where others have a name.
+//! Spaces before an item, a name or a value are skipped, and spaces behind a name or a value that is not quoted. A tree of
+//! conditions on groups (`having`) may have an aggregate where others have a name.
 
 use super::error::{QueryErrorKind, Result, cut};
 use super::operator::{Operator, unknown_operator};
@@ -211,6 +211,6 @@ impl<'a> Reader<'a> {
         let end = self.rest.find([',', ')']).unwrap_or(self.rest.len());
         let (value, rest) = self.rest.split_at(end);
         self.rest = rest;
-        Ok(value.to_owned())
+        Ok(value.trim_end_matches(' ').to_owned())
     }
 }

@@ -15,6 +15,8 @@ const MAX_NESTING: u32 = 64;
 pub(super) fn compiled(pattern: &str, any_case: bool) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern)
         .case_insensitive(any_case)
+        // As in PostgreSQL.
+        .dot_matches_new_line(true)
         .size_limit(MAX_COMPILED_BYTES)
         .dfa_size_limit(MAX_COMPILED_BYTES)
         .nest_limit(MAX_NESTING)

@@ -6,10 +6,12 @@
 //!
 //! - Numbers are decimal text with an optional exponent. Floats also take `nan`, `inf` and `infinity`.
 //! - Booleans are `true t yes y on 1` and `false f no n off 0`, in whatever case.
-//! - Dates and times are ISO 8601: `2024-01-31`, `2024-01-31T09:30:00.5+02:00`, a space instead of the `T`. A time without
-//!   a zone is UTC, and a column without one is taken to hold UTC.
-//! - Binary values are hexadecimal digits after `\x`.
+//! - Dates and times are ISO 8601: `2024-01-31`, `2024-01-31T09:30:00.5+02:00`, a space instead of the `T`, without seconds
+//!   if there are none. A time without a zone is UTC, and a column without one is taken to hold UTC.
+//! - Binary values are hexadecimal digits, as answers have them, or such after `\x`, as PostgreSQL has them.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::timezone::Tz;
@@ -198,12 +200,26 @@ fn is_plain_time(text: &str) -> bool {
     text.is_ascii() && text.len() <= 64 && fraction.bytes().take_while(u8::is_ascii_digit).count() <= 9
 }
 
+/// A date and time with its seconds, which forms on web pages leave out: `2024-01-31T09:30`, with or without a zone.
+fn with_seconds(text: &str) -> Cow<'_, str> {
+    const MINUTES: Range<usize> = 11..16;
+    let is_minutes = |minutes: &str| {
+        minutes.char_indices().all(|(at, char)| if at == 2 { char == ':' } else { char.is_ascii_digit() })
+    };
+    match (text.get(MINUTES), text.get(MINUTES.end..)) {
+        (Some(minutes), Some(zone)) if is_minutes(minutes) && !zone.starts_with([':', '.']) => {
+            format!("{}:00{zone}", &text[..MINUTES.end]).into()
+        }
+        _ => text.into(),
+    }
+}
+
 fn instant(data_type: &DataType, text: &str) -> Fitted {
     let utc: Tz = "+00:00".parse().map_err(|_| Misfit::Malformed)?;
     if !is_plain_time(text) {
         return Err(Misfit::Malformed);
     }
-    let at = string_to_datetime(&utc, text).map_err(|_| Misfit::Malformed)?;
+    let at = string_to_datetime(&utc, &with_seconds(text)).map_err(|_| Misfit::Malformed)?;
     let nanos = i128::from(at.timestamp()) * NANOS + i128::from(at.timestamp_subsec_nanos());
     let unit = match data_type {
         DataType::Date32 => 86_400 * NANOS,
@@ -250,7 +266,7 @@ fn truth(text: &str) -> Fitted {
 }
 
 fn bytes(data_type: &DataType, text: &str) -> Fitted {
-    let digits = text.strip_prefix("\\x").ok_or(Misfit::Malformed)?.as_bytes();
+    let digits = text.strip_prefix("\\x").unwrap_or(text).as_bytes();
     let byte = |pair: &[u8]| match pair {
         [high, low] => Some(hex_digit(*high)? << 4 | hex_digit(*low)?),
         _ => None,
@@ -276,7 +292,7 @@ pub(super) fn example(data_type: &DataType) -> &'static str {
         Timestamp(..) => "a time, as in 2024-01-31T09:30:00Z (a plus sign in a URL is %2B)",
         Time32(_) | Time64(_) => "a time of day, as in 09:30:00",
         Boolean => "true or false",
-        Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => r"hexadecimal digits, as in \x00ff",
+        Binary | LargeBinary | BinaryView | FixedSizeBinary(_) => "hexadecimal digits, two for each byte, as in 00ff",
         _ => "a text",
     }
 }

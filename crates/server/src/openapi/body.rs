@@ -1,5 +1,6 @@
 //! A query as JSON: the schema of the body, for one dataset or for any.
 
+use arrow::datatypes::DataType;
 use pipeline::Dataset;
 use pipeline::format::Format;
 use serde_json::{Map, Value, json};
@@ -93,6 +94,10 @@ fn filters(dataset: Option<&Dataset>) -> Value {
     })
 }
 
+fn is_number(data_type: &DataType) -> bool {
+    matches!(types::values(data_type), Values::Whole | Values::Decimal | Values::Float)
+}
+
 /// Bodies that work on the dataset.
 fn examples(dataset: &Dataset) -> Value {
     let names: Vec<String> = dataset.schema.fields().iter().map(|field| quoted(field.name())).take(3).collect();
@@ -109,7 +114,8 @@ fn examples(dataset: &Dataset) -> Value {
             "value": { "select": [key, "how_many:count()"], "having": "how_many.gte.1", "order": ["how_many.desc"], "limit": 10 },
         });
     }
-    examples["dashboard"] =
-        json!({ "summary": "A dashboard's filters", "value": { "filters": { "no_such_column": 1 } } });
+    let bounded = dataset.schema.fields().iter().find(|field| is_number(field.data_type()));
+    let filters = bounded.map_or_else(|| json!({}), |field| json!({ format!("{}_min", field.name()): 0 }));
+    examples["dashboard"] = json!({ "summary": "A dashboard's filters", "value": { "filters": filters, "limit": 10 } });
     examples
 }

@@ -48,7 +48,7 @@ fn list(value: &str, open: &str, close: &str) -> String {
         // Quotes and commas nest in ways that no regular expression tells.
         return format!(" *\"?{open}{ANY}{close}\"? *");
     }
-    let item = format!(" *(\"{value}\"|{value})");
+    let item = format!(" *(\"{value}\"|{value} *)");
     format!(" *{open} *({item}(,{item})*)? *{close} *")
 }
 
@@ -56,15 +56,16 @@ fn list(value: &str, open: &str, close: &str) -> String {
 fn value(data_type: &DataType) -> String {
     const NUMBER: &str = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?";
     const DATE: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
-    const CLOCK: &str = "([01][0-9]|2[0-3])(:[0-5][0-9]:[0-5][0-9]|[0-5][0-9][0-5][0-9])";
+    const FRACTION: &str = r"(\.[0-9]{1,9})?";
+    let clock = format!("([01][0-9]|2[0-3])(:[0-5][0-9](:[0-5][0-9]{FRACTION})?|[0-5][0-9][0-5][0-9]{FRACTION})");
     const ZONE: &str = "( *([zZ]|[+-][0-9]{2}(:?[0-9]{2})?))";
     match types::values(data_type) {
         Values::Whole | Values::Decimal => NUMBER.to_owned(),
         Values::Float => format!("({NUMBER}|[+-]?(inf|infinity|nan))"),
-        Values::Day | Values::Instant => format!(r"{DATE}([tT ]{CLOCK}(\.[0-9]{{1,9}})?{ZONE}?)?"),
+        Values::Day | Values::Instant => format!("{DATE}([tT ]{clock}{ZONE}?)?"),
         Values::Clock => r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?( ?[aApP][mM])?".to_owned(),
         Values::Truth => "(true|false|t|f|yes|no|y|n|on|off|1|0)".to_owned(),
-        Values::Bytes => r"\\x([0-9a-fA-F]{2})*".to_owned(),
+        Values::Bytes => r"(\\x)?([0-9a-fA-F]{2})*".to_owned(),
         Values::Text | Values::Other => ANY.to_owned(),
     }
 }
@@ -112,9 +113,16 @@ mod tests {
     fn times_are_iso_8601() {
         let time =
             ["gte.2024-01-31", "lt.2024-01-31T09:30:00", "eq.2024-01-31 09:30:00.5+02:00", "in.(2024-01-31T093000Z)"];
+        let time =
+            [&time[..], &["gt.2024-01-31T09:30", "gt.2024-01-31 09:30Z", "in.( 2024-01-31 , 2024-02-29 )"]].concat();
         check(&DataType::Date32, &time, &["eq.2024-13-01", "eq.31.1.2024", "gte.2024", "like.2024*", "eq.09:30:00"]);
         check(&DataType::Timestamp(TimeUnit::Second, None), &time, &["gte.yesterday", "eq.2024-01-31T25:00:00"]);
         check(&DataType::Time64(TimeUnit::Nanosecond), &["gte.09:30", "eq.9:30:00.5"], &["eq.2024-01-31", "eq.930"]);
+    }
+
+    #[test]
+    fn bytes_are_pairs_of_digits() {
+        check(&DataType::Binary, &["eq.00fF", r"neq.\x00ff", "in.(00,ff)", "eq."], &["eq.00f", "eq.0xff", "eq.zz"]);
     }
 
     #[test]

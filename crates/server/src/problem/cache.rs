@@ -31,6 +31,14 @@ impl Problem {
             })
     }
 
+    /// 400 for a parameter in the URL of a request whose body has all that it takes.
+    pub fn parameter_beside_body(name: &str) -> Self {
+        let detail = format!("'{}' stands in the URL, where a query in JSON has no parameters", cut(name));
+        Self::new(StatusCode::BAD_REQUEST, "unknown_parameter", detail)
+            .parameter(cut(name))
+            .hint("put it into the body: {\"select\": [...], \"limit\": 10, \"format\": \"csv\"}; GET .../rows takes parameters")
+    }
+
     /// 503 for what looks at everything, while others do.
     pub fn busy() -> Self {
         let detail = "others are looking through the cache, and that takes its time";

@@ -74,6 +74,10 @@ fn days_and_times() {
     check("at", "2024-01-31T09:30:00.5", "GtEq 2024-01-31T09:30:00.500");
     check("at", "2024-01-31T09:30:00.0005", "Gt 2024-01-31T09:30:00");
     check("local", "2024-01-31T09:30:00.000000001", "GtEq 2024-01-31T09:30:00.000000001");
+    check("at", "2024-01-31T09:30", "GtEq 2024-01-31T09:30:00");
+    check("at", "2024-01-31 09:30", "GtEq 2024-01-31T09:30:00");
+    check("at", "2024-01-31T09:30Z", "GtEq 2024-01-31T09:30:00");
+    check("at", "2024-01-31T09:30+02:00", "GtEq 2024-01-31T07:30:00");
     check("t32", "09:30:00", "GtEq 09:30:00");
     check("t32", "09:30:00.5", "Gt 09:30:00");
     check("t64", "09:30:00.000001", "GtEq 09:30:00.000001");
@@ -86,7 +90,9 @@ fn texts_bytes_and_truths() {
     check("view", "x", "GtEq x");
     check("large", "x", "GtEq x");
     check("bin", "\\x00FF", "GtEq \\x00ff");
+    check("bin", "00fF", "GtEq \\x00ff");
     check("bin", "\\x", "GtEq \\x");
+    check("bin", "", "GtEq \\x");
     check("hash", "\\xABcd", "GtEq \\xabcd");
     for truth in ["true", "T", "yes", "on", "1"] {
         check("open", truth, "GtEq true");

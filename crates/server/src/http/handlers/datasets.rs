@@ -137,6 +137,10 @@ pub async fn query(
     body: Json<serde_json::Map<String, serde_json::Value>>,
 ) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
+    // What stands in the URL would be passed over in silence.
+    if let Some(name) = request.query_string().split(['&', '=']).find(|name| !name.is_empty()) {
+        return Err(Problem::parameter_beside_body(name));
+    }
     rows::answer_json(&state, &name, &body, request.headers(), &state.call(&super::request_id(&request))).await
 }
 
