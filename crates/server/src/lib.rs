@@ -20,19 +20,27 @@ pub mod start;
 pub mod state;
 pub mod watch;
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpServer;
+use actix_http::HttpService;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::Error;
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
 
+use crate::http::as_typed::AsTyped;
 use crate::http::routes::create_app;
 use crate::state::AppState;
 
 /// A client that does not send its request's head within this time is let go.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that was shut down is let go of after this time, whether its client has taken note or not.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// An idle connection is kept this long.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
@@ -42,15 +50,32 @@ const KEEP_ALIVE: Duration = Duration::from_secs(60);
 /// The listener cannot be used.
 pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
     let (config, streaming) = (state.config.clone(), Arc::clone(&state));
-    let server = HttpServer::new(move || create_app(Arc::clone(&state)))
+    let builder = Server::build()
         .workers(config.workers)
-        .max_connections(config.max_connections)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
+        .max_concurrent_connections(config.max_connections)
         .shutdown_timeout(config.shutdown_timeout.as_secs())
-        .disable_signals()
-        .listen(listener)?
-        .run();
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // What `actix_web::HttpServer` does, but for the look at what is read.
+    let service = move || {
+        let (app, stopping) = (create_app(Arc::clone(&state)), stopping.clone());
+        let app = app.into_factory().map_err(|error: Error| error.error_response());
+        let http = HttpService::build()
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .keep_alive(KEEP_ALIVE)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .h1(map_config(app, |()| AppConfig::default()));
+        let connection = |io: TcpStream| {
+            let peer = io.peer_addr().ok();
+            ready(Ok((AsTyped::new(io), peer)))
+        };
+        fn_service(connection).and_then(http)
+    };
+    let server = builder.listen("http", listener, service)?.run();
     let handle = server.handle();
     let stop = async {
         shutdown.await;

@@ -22,6 +22,21 @@ fn a_url_that_is_too_long_is_414() {
 }
 
 #[test]
+fn quotes_and_letters_in_a_url_may_be_sent_as_they_are_typed() {
+    let (server, _folder) = server();
+    let ask = |target: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", server.address());
+        server.client().raw(head.as_bytes())
+    };
+    let rows = "/api/v1/datasets/types/rows";
+    let typed = ask(&format!("{rows}?region=in.(\"EU\",\"a,b\",ü)&select=id")).expect(200);
+    assert_eq!(typed.text(), server.get(&format!("{rows}?region=in.(EU)&select=id")).text());
+    assert_eq!(ask(&format!("{rows}?region=eq.ü<>\"")).expect(200).text(), "[]");
+    let problem = ask(&format!("{rows}?Ünï=eq.\"")).expect(400).json();
+    assert_eq!((&problem["code"], &problem["value"]), (&"unknown_column".into(), &"Ünï".into()), "{problem:#}");
+}
+
+#[test]
 fn a_long_value_is_repeated_in_part() {
     let (server, _folder) = server();
     let path = format!("/api/v1/datasets/types/rows?n=eq.{}", "x".repeat(3_000));

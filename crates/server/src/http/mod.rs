@@ -4,6 +4,7 @@
 //! A question is read (`question`), its body found (`found`) or made (`make`): kept as bytes, or streamed ([`stream`]) if it
 //! is too large for that.
 
+pub(crate) mod as_typed;
 pub mod body;
 pub mod body_layout;
 pub mod cache_headers;
