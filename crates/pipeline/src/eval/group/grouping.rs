@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 
@@ -228,12 +228,12 @@ impl Grouping {
         }
         let aggregates = self.states.finish(self.group.aggregates(), groups, run)?;
         let columns: Vec<ArrayRef> = match self.groups {
-            Groups::Own(keys) => keys.finish()?.into_iter().chain(aggregates).collect(),
+            Groups::Own(keys) => keys.finish(run)?.into_iter().chain(aggregates).collect(),
             Groups::Shared(keys, _) => {
-                run.check()?;
-                let order: UInt32Array = keys.order();
-                let mut columns = keys.finish(&order)?;
+                let order = keys.order(run)?;
+                let mut columns = keys.finish(&order, run)?;
                 for aggregate in aggregates {
+                    run.check()?;
                     columns.push(take(&aggregate, &order, None)?);
                 }
                 columns

@@ -9,7 +9,7 @@ use arrow::datatypes::DataType;
 
 use super::number::Numbers;
 use super::values::Values;
-use crate::eval::EvalError;
+use crate::eval::{EvalError, Run};
 
 /// The groups of one range of rows.
 #[derive(Debug)]
@@ -104,11 +104,12 @@ impl Keys {
     }
 
     /// The key columns, one row for each group.
-    pub(super) fn finish(self) -> Result<Vec<ArrayRef>, EvalError> {
+    pub(super) fn finish(self, run: &Run) -> Result<Vec<ArrayRef>, EvalError> {
         let mut columns = self.columns.into_iter().map(Values::finish).collect::<Result<Vec<_>, _>>()?;
         // From the last column to the first: which number each group has in it.
         let mut numbers: Option<Vec<u32>> = None;
         for (at, pairs) in self.pairs.iter().enumerate().rev() {
+            run.check()?;
             let both = |number: u32| unpaired(pairs.values()[number as usize]);
             let split: Vec<(u32, u32)> = match numbers {
                 None => pairs.values().iter().map(|both| unpaired(*both)).collect(),

@@ -17,7 +17,8 @@ use super::keys::{pair, unpaired};
 use super::partitions::{Known, Locked, Partitions, Scratch, Texts};
 use super::text::INLINE;
 use super::values::{NONE, Values, of_whole, one_float, text_column, whole};
-use crate::eval::EvalError;
+use crate::eval::sort_until::sort_least;
+use crate::eval::{ALONE_ROWS, EvalError, Run};
 
 /// The view of null, which no value has.
 const NULL: u128 = 1 << 127;
@@ -108,13 +109,14 @@ impl SharedValues {
     }
 
     /// The numbers in the order of their first rows.
-    fn order(&self) -> Vec<u32> {
-        let mut order: Vec<(u64, u32)> = match &self.kind {
+    fn order(&self, run: &Run) -> Result<Vec<u32>, EvalError> {
+        let order: Vec<(u64, u32)> = match &self.kind {
             Kind::Few(few) => few.lock().firsts.iter().copied().zip(0..).collect(),
             Kind::Many(partitions) => partitions.lock().known().map(|known| (known.first, known.number)).collect(),
         };
-        order.sort_unstable();
-        order.into_iter().map(|(_, number)| number).collect()
+        let all = order.len();
+        let order = sort_least(order, all, all > ALONE_ROWS, run, |(_, number)| (0, *number), Ord::cmp)?;
+        Ok(order.into_iter().map(|(_, number)| number).collect())
     }
 
     /// The values as a column, each at its number, and null at numbers of none.
@@ -300,15 +302,20 @@ impl SharedKeys {
     }
 
     /// The groups in the order of their first rows.
-    pub(super) fn order(&self) -> UInt32Array {
-        self.last().map_or_else(|| vec![0], SharedValues::order).into()
+    pub(super) fn order(&self, run: &Run) -> Result<UInt32Array, EvalError> {
+        self.last().map_or_else(|| Ok(vec![0]), |last| last.order(run)).map(Into::into)
     }
 
     /// The key columns, one row for each of some groups.
-    pub(super) fn finish(&self, order: &UInt32Array) -> Result<Vec<ArrayRef>, EvalError> {
-        let mut columns = self.columns.iter().map(SharedValues::column).collect::<Result<Vec<_>, _>>()?;
+    pub(super) fn finish(&self, order: &UInt32Array, run: &Run) -> Result<Vec<ArrayRef>, EvalError> {
+        let column = |values: &SharedValues| {
+            run.check()?;
+            values.column()
+        };
+        let mut columns = self.columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
         let mut numbers = order.clone();
         for (at, pairs) in self.pairs.iter().enumerate().rev() {
+            run.check()?;
             let pairs = pairs.column()?;
             let pairs = pairs.as_primitive::<UInt64Type>();
             let (before, next): (Vec<u32>, Vec<u32>) =
