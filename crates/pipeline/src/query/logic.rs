@@ -163,7 +163,7 @@ impl<'a> Reader<'a> {
         if !self.take('(') {
             return Err(self.bad("'in' takes a list in parentheses").with_hint(format!(
                 "write in.({}); put values with commas or parentheses in double quotes",
-                cut(self.rest)
+                cut(self.rest.trim_matches(['{', '}', '[', ']']))
             )));
         }
         self.skip_spaces();

@@ -156,6 +156,7 @@ fn text_outside_of_the_grammar_is_refused() {
         ("year=eq", "year", "write year=eq.value"),
         ("year=in", "year", "write year=in.(a,b)"),
         ("year=in.1,2", "year", "write in.(1,2)"),
+        ("year=in.{1,2}", "year", "write in.(1,2)"),
         ("year=in.(1,2", "year", ""),
         ("year=in.(1,2)x", "year", ""),
         ("region=in.(\"a)", "region", ""),
