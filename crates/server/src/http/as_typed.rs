@@ -3,9 +3,10 @@
 //! Lists of texts are written with quotes, `?name=in.("a,b",c)`, and curl sends them as they are. actix refuses such a request line
 //! before any handler sees it, so they are encoded here, between the socket and actix.
 //!
-//! Bytes are only touched where it is certain that they are a request line: as long as each read of the connection has
-//! been nothing but whole heads without a body. From the first on that was not (a body, half a head), the connection is left
-//! alone for good. To mistake a body for a head would let one client speak for another behind a proxy.
+//! Bytes are only touched where it is certain that they are a request line: heads are followed line by line, and behind
+//! the first that may be followed by something else than a head (a body, another protocol), the connection is left alone
+//! for good. To mistake a body for a head would let one client speak for another behind a proxy. A line ends with `\n`, with or
+//! without `\r`, as it does for actix's parser.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,23 +15,22 @@ use std::task::{Context, Poll, ready};
 use memchr::memchr;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The end of a head.
-const END: &[u8] = b"\r\n\r\n";
-/// With one of these headers a head may be followed by something else than a head.
-const BEFORE_OTHERS: [&[u8]; 3] = [b"content-length", b"transfer-encoding", b"upgrade"];
+/// Behind a head with one of these, something else than a head may come.
+const BEFORE_OTHERS: [&[u8]; 3] = [b"content-length:", b"transfer-encoding:", b"upgrade:"];
+/// So much of a line tells what it is.
+const TELLING: usize = 20;
 
 /// A connection whose request lines are encoded as they are read.
 pub(crate) struct AsTyped<I> {
     io: I,
     /// What was read, and found no room.
     left: Vec<u8>,
-    /// Whether what is read next begins a request.
-    at_a_head: bool,
+    heads: Heads,
 }
 
 impl<I> AsTyped<I> {
     pub(crate) fn new(io: I) -> Self {
-        Self { io, left: Vec::new(), at_a_head: true }
+        Self { io, left: Vec::new(), heads: Heads::default() }
     }
 }
 
@@ -39,17 +39,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for AsTyped<I> {
         if !self.left.is_empty() {
             let given = self.left.len().min(buffer.remaining());
             buffer.put_slice(&self.left[..given]);
-            self.left.drain(..given);
+            // Not drained: there are many connections, and few that ever need the room again.
+            self.left = self.left[given..].to_vec();
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
-        let read = &buffer.filled()[before..];
-        if !self.at_a_head || read.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        self.at_a_head = are_heads_alone(read);
-        if let Some(encoded) = self.at_a_head.then(|| encoded(read)).flatten() {
+        if let Some(encoded) = self.heads.follow(&buffer.filled()[before..]) {
             buffer.set_filled(before);
             let (now, later) = encoded.split_at(encoded.len().min(buffer.remaining()));
             buffer.put_slice(now);
@@ -59,41 +55,95 @@ impl<I: AsyncRead + Unpin> AsyncRead for AsTyped<I> {
     }
 }
 
-/// Whether what was read is whole heads, after which the next request begins.
-fn are_heads_alone(read: &[u8]) -> bool {
-    read.ends_with(END) && {
-        let mut rest = read;
-        while let Some(end) = memchr(b'\n', rest) {
-            rest = &rest[end + 1..];
-            let begins = |name: &&[u8]| rest.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
-            if BEFORE_OTHERS.iter().any(begins) {
-                return false;
-            }
-        }
-        true
-    }
+/// Where in a connection the next byte is.
+#[derive(Default, PartialEq, Eq)]
+enum Place {
+    /// In a request line, or before one.
+    #[default]
+    RequestLine,
+    /// In the headers of a request.
+    Headers,
+    /// Where nobody looks any more.
+    Beyond,
 }
 
-/// What was read with its first request line encoded, if there is something to encode in it.
-fn encoded(read: &[u8]) -> Option<Vec<u8>> {
-    let line = &read[..memchr(b'\n', read)?];
-    let (start, end) = (memchr(b' ', line)? + 1, line.iter().rposition(|byte| *byte == b' ')?);
-    let target = line.get(start..end)?;
-    if !target.iter().any(is_to_be_encoded) {
-        return None;
+/// Follows the heads of a connection.
+#[derive(Default)]
+struct Heads {
+    place: Place,
+    /// How the line begins.
+    line: [u8; TELLING],
+    /// How many bytes of the line have come; no more than [`TELLING`] are counted.
+    length: usize,
+    /// Whether the request line's method is over.
+    in_target: bool,
+    /// Whether something else comes behind this head.
+    before_others: bool,
+}
+
+impl Heads {
+    /// Takes what was read; what it is to be replaced with, if there is something to encode in it.
+    fn follow(&mut self, read: &[u8]) -> Option<Vec<u8>> {
+        let mut encoded: Option<Vec<u8>> = None;
+        let mut at = 0;
+        while at < read.len() && self.place != Place::Beyond {
+            let end = memchr(b'\n', &read[at..]).map_or(read.len(), |end| at + end + 1);
+            let part = &read[at..end];
+            if self.place == Place::RequestLine && self.is_to_be_encoded(part) {
+                let out = encoded.get_or_insert_with(|| read[..at].to_vec());
+                self.encode(part, out);
+            } else {
+                if let Some(out) = &mut encoded {
+                    out.extend_from_slice(part);
+                }
+                self.in_target |= part.contains(&b' ');
+            }
+            let told = part.len().min(TELLING - self.length);
+            self.line[self.length..self.length + told].copy_from_slice(&part[..told]);
+            self.length += told;
+            if part.ends_with(b"\n") {
+                self.end_line();
+            }
+            at = end;
+        }
+        if let Some(out) = &mut encoded {
+            out.extend_from_slice(&read[at..]);
+        }
+        encoded
     }
-    let mut encoded = Vec::with_capacity(read.len() + 64);
-    encoded.extend_from_slice(&read[..start]);
-    for byte in target {
-        if is_to_be_encoded(byte) {
-            const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-            encoded.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        } else {
-            encoded.push(*byte);
+
+    fn is_to_be_encoded(&self, part: &[u8]) -> bool {
+        let target = if self.in_target { Some(0) } else { memchr(b' ', part) };
+        target.is_some_and(|start| part[start..].iter().any(is_to_be_encoded))
+    }
+
+    fn encode(&mut self, part: &[u8], out: &mut Vec<u8>) {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        for byte in part {
+            self.in_target |= *byte == b' ';
+            if self.in_target && is_to_be_encoded(byte) {
+                out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+            } else {
+                out.push(*byte);
+            }
         }
     }
-    encoded.extend_from_slice(&read[end..]);
-    Some(encoded)
+
+    fn end_line(&mut self) {
+        let line = &self.line[..self.length];
+        let begins = |name: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+        match (&self.place, line) {
+            // Before a request line the parser skips empty ones.
+            (Place::RequestLine, b"\n" | b"\r\n") => {}
+            (Place::RequestLine, _) if begins(&&b"connect "[..]) => self.place = Place::Beyond,
+            (Place::RequestLine, _) => self.place = Place::Headers,
+            (_, b"\n" | b"\r\n") => {
+                self.place = if self.before_others { Place::Beyond } else { Place::RequestLine };
+            }
+            _ => self.before_others |= BEFORE_OTHERS.iter().any(begins),
+        }
+        (self.length, self.in_target) = (0, false);
+    }
 }
 
 fn is_to_be_encoded(byte: &u8) -> bool {
@@ -172,19 +222,39 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_is_touched() {
+    fn a_head_may_come_in_any_pieces() {
+        let typed = "GET /\"é\" HTTP/1.1\r\nhost: a\r\nupgrade-insecure-requests: 1\r\nx: \"\"\r\n\r\n";
+        let encoded = typed.replacen("/\"é\"", "/%22%C3%A9%22", 1);
+        let (bytes, twice) = (typed.repeat(2).into_bytes(), encoded.repeat(2));
+        for size in [1, 2, 3, 7, 20, 50, 1_000] {
+            let mut heads = Heads::default();
+            let follow = |part: &[u8]| heads.follow(part).unwrap_or_else(|| part.to_vec());
+            let read: Vec<u8> = bytes.chunks(size).flat_map(follow).collect();
+            assert_eq!(String::from_utf8_lossy(&read), twice, "{size} bytes at a time");
+        }
+        check(
+            &["\r\n\n", typed, &typed.replace("\r\n", "\n"), typed],
+            &format!("\r\n\n{encoded}{}{encoded}", encoded.replace("\r\n", "\n")),
+        );
+    }
+
+    #[test]
+    fn behind_what_is_no_head_nothing_is_touched() {
         let quoted = "GET /\" HTTP/1.1\r\nhost: a\r\n\r\n";
         for before in [
             "POST /query HTTP/1.1\r\nContent-Length: 33\r\n\r\n",
             "POST /query HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n",
             "GET / HTTP/1.1\r\nUPGRADE: websocket\r\n\r\n",
-            "GET / HTTP/1.1\r\nhost:",
+            "CONNECT a:80 HTTP/1.1\r\n\r\n",
+            "GET / HTTP/1.1\r\nhost: ",
         ] {
             check(&[before, quoted], &[before, quoted].concat());
         }
-        // A head and the body behind it.
+        // The request line itself is one, whatever comes behind its head.
         let with_body = "POST /\" HTTP/1.1\r\ncontent-length: 5\r\n\r\n\"\r\n\r\n";
-        check(&[with_body, quoted], &[with_body, quoted].concat());
+        check(&[with_body, quoted], &[&with_body.replacen('"', "%22", 1), quoted].concat());
+        let method = "G\"T / HTTP/1.1\r\n\r\n";
+        check(&[method], method);
     }
 
     #[tokio::test]
