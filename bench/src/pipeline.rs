@@ -22,7 +22,7 @@ use peers::Peers;
 /// Turns; in each, every contender answers [`IN_A_ROW`] times, and its median is its time of the turn.
 const ROUNDS: usize = 7;
 /// An answer right after another contender's pays for what that one left behind: threads that still free memory, and a
-/// scheduler that puts both threads of the next on one core. So it rests for [`SETTLE`], and the median is a later answer's.
+/// scheduler that puts both threads of the next on one core. So it rests for [`SETTLE`], and of five answers the median counts.
 const IN_A_ROW: usize = 5;
 const SETTLE: Duration = Duration::from_millis(20);
 const SIZES: [(&str, usize); 2] = [("1 M rows", 1_000_000), ("10 M rows", 10_000_000)];

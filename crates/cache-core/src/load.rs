@@ -17,7 +17,8 @@ use crate::sync::Mutex;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions {
     /// How long the value is served, counted from when its scan began. Of a value that comes from disk this and the two
-    /// windows below may shorten the time for which it was stored, but not prolong it.
+    /// windows below may shorten the time for which it was stored, but not prolong it; it is then in memory for everybody as
+    /// the caller who had it read would have it.
     pub ttl: Option<Duration>,
     /// How long the load may take, the look on disk before it included, which takes half of it at most. Of the calls that
     /// share a load, the one that started it decides.

@@ -10,7 +10,7 @@ use cache_core::Origin;
 use crate::answer::{CallOptions, Counting, Prepared};
 use crate::data_pipeline::{DataPipeline, stoppable};
 use crate::error::Error;
-use crate::eval::{self, EvalError, EvalStats, Input, Run};
+use crate::eval::{self, EvalError, Input, Run};
 use crate::query::{Aggregate, BoundAggregate, BoundGroup, BoundQuery};
 use crate::table::Table;
 
@@ -34,7 +34,7 @@ impl DataPipeline {
     ) -> Result<Option<(u64, Origin)>, Error> {
         let started = Instant::now();
         let counted = self.counted(prepared, query, how, call).await;
-        self.tell_if_slow("count", &prepared.dataset, query, call, started.elapsed(), EvalStats::default());
+        self.tell_if_slow("count", &prepared.dataset, query, call, started.elapsed(), None);
         counted
     }
 

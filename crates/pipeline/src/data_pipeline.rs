@@ -290,7 +290,7 @@ impl DataPipeline {
         if let Ok(answer) = &answer {
             prepared.dataset.usage().answer(answer.rows);
         }
-        let stats = answer.as_ref().map(|answer| answer.stats).unwrap_or_default();
+        let stats = answer.as_ref().ok().map(|answer| answer.stats);
         self.tell_if_slow("query", &prepared.dataset, query, call, took, stats);
         answer
     }
@@ -303,7 +303,7 @@ impl DataPipeline {
         query: &BoundQuery,
         call: &CallOptions,
         took: Duration,
-        stats: EvalStats,
+        stats: Option<EvalStats>,
     ) {
         if took < self.inner.slow_query {
             return;
@@ -311,8 +311,8 @@ impl DataPipeline {
         tracing::warn!(
             dataset = %dataset.name, request_id = %call.request_id,
             duration_ms = took.as_millis() as u64, query = %query.canonical(),
-            rows_tested = stats.rows_tested, rows_matched = stats.rows_matched,
-            batches = stats.batches, batches_skipped = stats.batches_skipped,
+            rows_tested = stats.map(|it| it.rows_tested), rows_matched = stats.map(|it| it.rows_matched),
+            batches = stats.map(|it| it.batches), batches_skipped = stats.map(|it| it.batches_skipped),
             "slow {what} on dataset '{}': {:.1} s; plan: {}",
             dataset.name, took.as_secs_f64(), Plan::of(dataset, query)
         );

@@ -110,7 +110,8 @@ impl Error {
         use EvalError::{BadCast, Cancelled, SumOverflow, TooLarge};
         match self {
             Self::Eval(error) => matches!(error, BadCast { .. } | Cancelled | SumOverflow { .. } | TooLarge { .. }),
-            other => matches!(other, Self::Query(_) | Self::SchemaChanged { .. } | Self::TooLarge { .. }),
+            Self::Query(_) | Self::SchemaChanged { .. } | Self::TooLarge { narrower_helps: true, .. } => true,
+            _ => false,
         }
     }
 }

@@ -56,7 +56,9 @@ pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Fut
         .shutdown_timeout(config.shutdown_timeout.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
-    // What `actix_web::HttpServer` does, but for the look at what is read.
+    let address = listener.local_addr()?;
+    // As in `actix_web::HttpServer`, but for the look at what is read. The application's own address is its default: nothing
+    // asks for it.
     let service = move || {
         let (app, stopping) = (create_app(Arc::clone(&state)), stopping.clone());
         let app = app.into_factory().map_err(|error: Error| error.error_response());
@@ -64,6 +66,7 @@ pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Fut
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .keep_alive(KEEP_ALIVE)
+            .local_addr(address)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
@@ -79,7 +82,7 @@ pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Fut
     let handle = server.handle();
     let stop = async {
         shutdown.await;
-        tracing::info!("stopping: open requests are finished first");
+        tracing::info!("stopping: open requests are finished first; a second signal stops at once");
         streaming.jobs.cancel_all();
         streaming.streams.close();
         handle.stop(true).await;

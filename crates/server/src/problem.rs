@@ -372,7 +372,7 @@ fn eval_problem(error: &Error, eval: &EvalError) -> Problem {
             bad("bad_cast").value(cut(value)).hint("filter out what cannot be cast, or leave the cast away")
         }
         EvalError::SumOverflow { column } => {
-            let hint = "sum it as decimals, select=column::numeric.sum(), or as a float, select=column::float8.sum()";
+            let hint = "sum it as a float: column::float8.sum(); whole numbers fit decimals: column::numeric.sum()";
             bad("sum_overflow").value(column).hint(hint)
         }
         EvalError::TooLarge { max_bytes } => {

@@ -159,3 +159,18 @@ fn a_port_that_is_taken_is_told() {
     assert!(!output.status.success());
     assert!(err(&output).contains(server.address()), "{}", err(&output));
 }
+
+#[test]
+fn a_part_of_the_rows_is_told() {
+    let server = Server::options().plugin("files").arg("--max-rows=3").start();
+    let part = server.cli(&["query", "geographic", "select=city", "--format", "csv"]);
+    let told = String::from_utf8_lossy(&part.stderr).into_owned();
+    assert!(part.status.success() && told.contains("rows 0-2/*") && told.contains("max_rows"), "{told}");
+    let cursor = told.split('\'').nth(1).expect("a parameter").to_owned();
+    let next = server.cli(&["query", "geographic", "select=city", &cursor, "--format", "csv"]);
+    let (first, second) = (String::from_utf8_lossy(&part.stdout), String::from_utf8_lossy(&next.stdout));
+    assert_eq!((first.lines().count(), second.lines().count()), (4, 4), "{first}{second}");
+    assert_ne!(first.lines().nth(1), second.lines().nth(1));
+    let wanted = server.cli(&["query", "geographic", "select=city", "limit=2"]);
+    assert!(wanted.stderr.is_empty(), "{}", String::from_utf8_lossy(&wanted.stderr));
+}

@@ -81,7 +81,7 @@ fn of<T: ArrowPrimitiveType>(op: PredicateOp, column: &PrimitiveArray<T>, value:
 }
 
 /// Bits in a word of a mask.
-const WORD: usize = 64;
+pub(super) const WORD: usize = 64;
 
 /// The outcomes of `test`, turned where `contrary` has a bit.
 fn bits<T: ArrowNativeTypeOp>(values: &[T], contrary: u64, test: impl Fn(T) -> bool) -> BooleanBuffer {

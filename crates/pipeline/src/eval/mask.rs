@@ -59,8 +59,8 @@ pub(super) fn test(predicate: &Predicate, column: &ArrayRef) -> Result<BooleanBu
         if values.len() > keys.len() {
             return tested(predicate, &take(values, keys, None)?);
         }
-        let tested = BooleanArray::new(tested(predicate, values)?, None);
-        return Ok(true_bits(take(&tested, keys, None)?.as_boolean().clone()));
+        let outcomes = BooleanArray::new(tested(predicate, values)?, None);
+        return Ok(true_bits(take(&outcomes, keys, None)?.as_boolean().clone()));
     }
     tested(predicate, column)
 }

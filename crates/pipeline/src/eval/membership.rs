@@ -1,4 +1,4 @@
-//! Which values of a column are in a list. A short list is compared value by value with the kernels; a long one, which is
+//! Which values of a column are in a list. A short list is compared value by value; a long one, which is
 //! sorted when it is bound, is searched by bisection.
 
 use arrow::array::{
@@ -11,7 +11,7 @@ use super::EvalError;
 use super::compare::compare;
 use crate::query::PredicateOp;
 
-/// Up to so many values are compared one by one: a kernel takes about a nanosecond for four rows.
+/// Up to so many values are compared one by one: that takes about a nanosecond for four to eight rows.
 const FEW: usize = 8;
 
 /// The rows whose value is one of `values`, which are sorted and of the column's type; a null is none of them.

@@ -18,7 +18,6 @@ mod cast;
 mod compact;
 mod compare;
 mod group;
-mod kept;
 mod mask;
 mod membership;
 mod nan;
@@ -30,6 +29,7 @@ mod run;
 mod sort;
 mod sort_until;
 mod streaming;
+mod survivors;
 mod weight;
 mod zones;
 

@@ -5,7 +5,7 @@ use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use rayon::prelude::*;
 
-use super::kept::Kept;
+use super::survivors::Survivors;
 use super::zones::Sifted;
 use super::{ALONE_ROWS, EvalError, EvalStats, PIECE_ROWS, PageEnd, Run, among, mask, weight};
 use crate::query::BoundQuery;
@@ -123,7 +123,7 @@ pub(super) fn filtered(
     run: &Run,
 ) -> Result<Filtered, EvalError> {
     run.check()?;
-    let kept = piece.surviving(query)?.map(Kept::new);
+    let kept = piece.surviving(query)?.map(|mask| Survivors::new(mask, columns.len()));
     let piece = &piece.rows;
     let columns = columns.iter().map(|column| piece.column(*column));
     let options = |rows| RecordBatchOptions::new().with_row_count(Some(rows));
@@ -132,7 +132,7 @@ pub(super) fn filtered(
         Some(kept) if kept.rows() < piece.num_rows() => {
             let columns = columns.map(|column| kept.of(column)).collect::<Result<Vec<_>, _>>()?;
             let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(kept.rows()))?;
-            let taken = weight::own_bytes(&rows);
+            let taken = weight::batch_bytes(&rows);
             run.take(taken)?;
             return Ok(Filtered { rows, taken });
         }

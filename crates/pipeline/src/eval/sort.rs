@@ -139,7 +139,7 @@ impl Work<'_> {
             keyed.extend(narrow.keyed);
             nulls.extend(narrow.nulls);
         }
-        let keyed = sort_least(keyed, count, large, run, |(_, position)| *position, Ord::cmp)?;
+        let keyed = sort_least(keyed, count, run, |(_, position)| *position, Ord::cmp)?;
         let keyed = keyed.into_iter().map(|(_, position)| position);
         let mut positions: Vec<Position> = if key.options.nulls_first {
             nulls.into_iter().chain(keyed).collect()
@@ -219,7 +219,7 @@ impl Work<'_> {
         // Within a piece the places ascend, so that the order of entries is the table's.
         let row = |(piece, at): &Position| found[*piece as usize].keys.row(*at as usize);
         let compare = |left: &Position, right: &Position| row(left).cmp(&row(right)).then_with(|| left.cmp(right));
-        let entries = sort_least(entries, count, large, run, |entry| *entry, compare)?;
+        let entries = sort_least(entries, count, run, |entry| *entry, compare)?;
         run.give_back(found.iter().map(Wide::bytes).sum::<usize>() + joined);
         Ok(entries.into_iter().map(|(piece, at)| (piece, found[piece as usize].places[at as usize])).collect())
     }

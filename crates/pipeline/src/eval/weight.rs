@@ -3,24 +3,13 @@
 //! The columns of a batch that was read from a stream usually share one buffer, the whole message; counting that once for
 //! each column would make a table look many times its size.
 
-use arrow::array::{Array, ArrayData, ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayData, RecordBatch};
 use arrow::datatypes::DataType;
 
 /// The bytes of the rows of a batch. Texts in view arrays count with the bytes that they refer to; the values of a dictionary
 /// count in every batch that has it.
 pub fn batch_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| data_bytes(&column.to_data())).sum()
-}
-
-/// The bytes of the rows of a batch without the texts that views refer to, for rows whose texts lie where they lay.
-pub(super) fn own_bytes(batch: &RecordBatch) -> usize {
-    let own = |column: &ArrayRef| match column.data_type() {
-        DataType::Utf8View | DataType::BinaryView => {
-            column.len() * size_of::<u128>() + column.nulls().map_or(0, |nulls| nulls.len().div_ceil(8))
-        }
-        _ => array_bytes(column),
-    };
-    batch.columns().iter().map(own).sum()
 }
 
 /// The bytes of the rows of a column.
@@ -42,7 +31,11 @@ fn view_bytes(data: &ArrayData) -> (usize, usize) {
         sum.0 = data.buffers().iter().skip(1).map(|buffer| buffer.capacity()).sum();
         let views = data.buffer::<u128>(0).iter().take(data.len());
         // The low 32 bits of a view are its length; up to 12 bytes are inside of it.
-        sum.1 = views.map(|view| (view & 0xffff_ffff) as usize).filter(|len| *len > 12).sum();
+        let referred = |view: &u128| {
+            let length = *view as u32;
+            if length > 12 { length as usize } else { 0 }
+        };
+        sum.1 = views.map(referred).sum();
     }
     for child in data.child_data() {
         let (buffers, referred) = view_bytes(child);

@@ -267,7 +267,7 @@ fn hint_value(data_type: &DataType) -> &'static str {
         DataType::Date32 | DataType::Date64 => "2024-01-31",
         DataType::Timestamp(..) => "2024-01-31T09:30:00Z",
         DataType::Time32(_) | DataType::Time64(_) => "09:30:00",
-        _ if value::kind(data_type) == Kind::Binary => "\\x00ff",
+        _ if value::kind(data_type) == Kind::Binary => "00ff",
         _ => "42",
     }
 }

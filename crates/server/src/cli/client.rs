@@ -50,7 +50,7 @@ impl Client {
     ///
     /// # Errors
     /// The server cannot be reached, or answers with a problem, which is then told with its hint.
-    pub(super) fn get(&self, path: &str, accept: &str) -> anyhow::Result<Vec<u8>> {
+    pub(super) fn get(&self, path: &str, accept: &str) -> anyhow::Result<Answer> {
         self.send("GET", path, accept, None)
     }
 
@@ -60,7 +60,7 @@ impl Client {
     /// As [`get`](Self::get).
     pub(super) fn json(&self, method: &str, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let answer = self.send(method, path, "application/json", body)?;
-        serde_json::from_slice(&answer).context("read the answer")
+        serde_json::from_slice(&answer.body).context("read the answer")
     }
 
     /// The bytes of a stream of events, after the one of number `last`.
@@ -107,7 +107,7 @@ impl Client {
         Ok(response)
     }
 
-    fn send(&self, method: &str, path: &str, accept: &str, body: Option<&Value>) -> anyhow::Result<Vec<u8>> {
+    fn send(&self, method: &str, path: &str, accept: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
         let request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         let request = request.header("accept", accept);
         let called = match body {
@@ -123,8 +123,17 @@ impl Client {
             let method = method.to_ascii_lowercase();
             bail!("{method} {path}: {}", problem(response.status().as_u16(), &body));
         }
-        Ok(body)
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let next = header("next-cursor").filter(|_| response.status() == ureq::http::StatusCode::PARTIAL_CONTENT);
+        Ok(Answer { rest: next.map(|next| (header("content-range").unwrap_or_default(), next)), body })
     }
+}
+
+/// What the server answered.
+pub(super) struct Answer {
+    pub(super) body: Vec<u8>,
+    /// Of a part of what was asked for: which rows it has, and the cursor of the next ones.
+    pub(super) rest: Option<(String, String)>,
 }
 
 /// An address alone is one of a server that speaks HTTP, as all of them do.

@@ -16,7 +16,7 @@ use crate::openapi;
 
 pub(super) fn plugins(args: &ArgMatches) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let body = Client::new(args)?.get("/api/v1/plugins", "application/json")?;
+    let body = Client::new(args)?.get("/api/v1/plugins", "application/json")?.body;
     let list: Value = serde_json::from_slice(&body).context("read the answer")?;
     let plugins = list["plugins"].as_array().map(Vec::as_slice).unwrap_or_default();
     if plugins.is_empty() {
@@ -53,7 +53,7 @@ pub(super) fn openapi(args: &ArgMatches) -> anyhow::Result<()> {
     let document: Value = if args.get_flag("fixed") {
         openapi::fixed()
     } else {
-        let body = Client::new(args)?.get("/openapi.json", "application/json")?;
+        let body = Client::new(args)?.get("/openapi.json", "application/json")?.body;
         serde_json::from_slice(&body).context("read the answer")?
     };
     writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;

@@ -174,10 +174,10 @@ fn write(client: &Client, folder: &Path, name: &str, result: &str, format: &str)
     };
     let (path, beside) = (folder.join(format!("{name}.{extension}")), folder.join(format!(".{name}.{extension}.part")));
     let written = || -> anyhow::Result<()> {
-        let mut file = File::create(&beside)?;
+        let mut file = File::create(&beside).with_context(|| format!("make '{}'", beside.display()))?;
         client.download(&format!("{}?format={format}", in_url(result, "?#&")), &mut file)?;
         file.flush()?;
-        Ok(fs::rename(&beside, &path)?)
+        fs::rename(&beside, &path).with_context(|| format!("make '{}'", path.display()))
     };
     written().inspect_err(|_| drop(fs::remove_file(&beside))).map(|()| path)
 }

@@ -7,7 +7,7 @@ use arrow::ipc::reader::StreamReader;
 use arrow::util::pretty::pretty_format_batches;
 use clap::ArgMatches;
 
-use super::client::{Client, in_url};
+use super::client::{Answer, Client, in_url};
 
 pub(super) fn query(args: &ArgMatches) -> anyhow::Result<()> {
     let dataset = args.get_one::<String>("dataset").map(String::as_str).unwrap_or_default();
@@ -25,7 +25,7 @@ pub(super) fn query(args: &ArgMatches) -> anyhow::Result<()> {
         _ => "application/json",
     };
     let path = format!("/api/v1/datasets/{}/rows?{}", in_url(dataset, "/?#&"), in_url(&params.join("&"), "#"));
-    let body = Client::new(args)?.get(&path, accept)?;
+    let Answer { body, rest } = Client::new(args)?.get(&path, accept)?;
     let mut out = std::io::stdout().lock();
     if format == "table" {
         let reader = StreamReader::try_new(body.as_slice(), None).context("read the answer")?;
@@ -36,6 +36,9 @@ pub(super) fn query(args: &ArgMatches) -> anyhow::Result<()> {
         if format == "json" {
             writeln!(out)?;
         }
+    }
+    if let Some((rows, cursor)) = rest.filter(|_| !params.iter().any(|param| param.contains("limit="))) {
+        eprintln!("larder: rows {rows}: the server gives no more at once (max_rows); the next ones: 'cursor={cursor}'");
     }
     Ok(())
 }

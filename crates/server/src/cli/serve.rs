@@ -46,7 +46,7 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
     let listener = TcpListener::bind(config.listen).with_context(|| format!("listen on {}", config.listen))?;
     let address = listener.local_addr().context("listen")?;
     if !config.data.is_dir() && layers.origin("data") != Origin::Default {
-        tracing::warn!("there is no folder '{}' (setting data): no file of it is served", config.data.display());
+        tracing::warn!(data = %config.data.display(), "there is no folder '{}' (setting data): no file of it is served", config.data.display());
     }
     if !address.ip().is_loopback() {
         tracing::warn!("listening on {address} without keys and TLS: whoever reaches it may read everything");
@@ -54,7 +54,12 @@ pub(super) fn serve(args: &ArgMatches) -> anyhow::Result<()> {
     let state = start::prepare(layers, &home, address).context("start the server")?;
     actix_web::rt::System::new().block_on(async {
         let mut signals = Signals::listen().context("listen for signals")?;
-        state.background.handle().spawn(stop_at_second_signal());
+        let hurrying = {
+            // Before anything may be signalled, so that both hear the first one.
+            let _entered = state.background.handle().enter();
+            Signals::listen().context("listen for signals")?
+        };
+        state.background.handle().spawn(stop_at_second(hurrying));
         state.pipeline.start_checks();
         let starting = {
             let state = Arc::clone(&state);
@@ -147,8 +152,7 @@ impl Signals {
 }
 
 /// Whoever asks twice does not want to wait. Nothing that was written is lost by it: the file on disk is good at any time.
-async fn stop_at_second_signal() {
-    let Ok(mut signals) = Signals::listen() else { return };
+async fn stop_at_second(mut signals: Signals) {
     signals.next().await;
     signals.next().await;
     tracing::warn!("stopping at once: open requests are cut off, and what was cached last may not be on disk");

@@ -18,7 +18,7 @@ use super::partitions::{Known, Locked, Partitions, Scratch, Texts};
 use super::text::INLINE;
 use super::values::{NONE, Values, of_whole, one_float, text_column, whole};
 use crate::eval::sort_until::sort_least;
-use crate::eval::{ALONE_ROWS, EvalError, Run};
+use crate::eval::{EvalError, Run};
 
 /// The view of null, which no value has.
 const NULL: u128 = 1 << 127;
@@ -115,7 +115,7 @@ impl SharedValues {
             Kind::Many(partitions) => partitions.lock().known().map(|known| (known.first, known.number)).collect(),
         };
         let all = order.len();
-        let order = sort_least(order, all, all > ALONE_ROWS, run, |(_, number)| (0, *number), Ord::cmp)?;
+        let order = sort_least(order, all, run, |(_, number)| (0, *number), Ord::cmp)?;
         Ok(order.into_iter().map(|(_, number)| number).collect())
     }
 

@@ -138,8 +138,8 @@ pub async fn query(
 ) -> Result<HttpResponse, Problem> {
     super::when_ready(&state)?;
     // What stands in the URL would be passed over in silence.
-    if let Some(name) = request.query_string().split(['&', '=']).find(|name| !name.is_empty()) {
-        return Err(Problem::parameter_beside_body(name));
+    if let Some(parameter) = request.query_string().split('&').find(|parameter| !parameter.is_empty()) {
+        return Err(Problem::parameter_beside_body(parameter.split('=').next().unwrap_or_default()));
     }
     rows::answer_json(&state, &name, &body, request.headers(), &state.call(&super::request_id(&request))).await
 }
