@@ -55,6 +55,8 @@ pub(super) fn pieces(batches: &[RecordBatch]) -> Vec<RecordBatch> {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) rows: RecordBatch,
+    /// How many rows the batch has that this is a part of.
+    pub(super) of_rows: usize,
     /// Whether all rows are known to fulfil the condition.
     pub(super) is_whole: bool,
 }
@@ -64,8 +66,8 @@ impl Piece {
     pub(super) fn all(sifted: &Sifted) -> Vec<Self> {
         let each = sifted.batches.iter().zip(&sifted.is_whole);
         let cut = |(batch, is_whole): (&RecordBatch, &bool)| {
-            let is_whole = *is_whole;
-            pieces(std::slice::from_ref(batch)).into_iter().map(move |rows| Self { rows, is_whole })
+            let (is_whole, of_rows) = (*is_whole, batch.num_rows());
+            pieces(std::slice::from_ref(batch)).into_iter().map(move |rows| Self { rows, of_rows, is_whole })
         };
         each.flat_map(cut).collect()
     }
@@ -124,7 +126,7 @@ pub(super) fn filtered(
 ) -> Result<Filtered, EvalError> {
     run.check()?;
     let kept = piece.surviving(query)?.map(|mask| Survivors::new(mask, columns.len()));
-    let piece = &piece.rows;
+    let (piece, of_rows) = (&piece.rows, piece.of_rows);
     let columns = columns.iter().map(|column| piece.column(*column));
     let options = |rows| RecordBatchOptions::new().with_row_count(Some(rows));
     let rows = match kept {
@@ -132,7 +134,7 @@ pub(super) fn filtered(
         Some(kept) if kept.rows() < piece.num_rows() => {
             let columns = columns.map(|column| kept.of(column)).collect::<Result<Vec<_>, _>>()?;
             let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(kept.rows()))?;
-            let taken = weight::batch_bytes(&rows);
+            let taken = weight::picked_bytes(&rows, of_rows);
             run.take(taken)?;
             return Ok(Filtered { rows, taken });
         }
@@ -170,7 +172,7 @@ pub(super) fn in_table_order(
     if sifted.all_whole() || !is_large(&sifted.batches) {
         for (batch, is_whole) in sifted.batches.iter().zip(&sifted.is_whole) {
             if !found.is_done() {
-                let piece = Piece { rows: batch.clone(), is_whole: *is_whole };
+                let piece = Piece { rows: batch.clone(), of_rows: batch.num_rows(), is_whole: *is_whole };
                 found.push(filter(&piece)?);
                 stats.rows_tested += piece.tested();
             }

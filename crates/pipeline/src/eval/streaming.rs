@@ -153,7 +153,7 @@ impl HeldRows {
 
     fn push(&mut self, query: &BoundQuery, piece: RecordBatch, run: &Run) -> Result<(), EvalError> {
         run.check()?;
-        let piece = Piece { rows: piece, is_whole: query.filter().is_none() };
+        let piece = Piece { of_rows: piece.num_rows(), rows: piece, is_whole: query.filter().is_none() };
         let mut piece = filtered(query, &piece, &self.columns, &self.narrow, &Run::unbounded())?.rows;
         let is_ordered = !query.order().is_empty();
         if !is_ordered {
