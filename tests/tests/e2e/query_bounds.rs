@@ -118,7 +118,7 @@ fn sleeper(server: &Server, query: &str) -> (String, TcpStream) {
 
 #[test]
 fn a_query_that_nobody_waits_for_stops() {
-    let server = with(200_000, &["--bodies-max-bytes", "1 MiB", "--query-timeout", "5m"]);
+    let server = with(400_000, &["--bodies-max-bytes", "1 MiB", "--query-timeout", "5m"]);
     server.rows("big", "limit=1");
     // Two questions of one cost; nothing of the one helps the other.
     let question = |limit: u32| format!("{BIG}?select=n,word,x.median(),id.count_distinct()&having=count().gt.{limit}");

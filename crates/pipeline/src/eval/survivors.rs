@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveA
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::error::ArrowError;
+use pulp::Arch;
 
 use super::compare::WORD;
 
@@ -55,16 +56,22 @@ impl Survivors {
 fn kept<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, words: &[u64], rows: usize) -> PrimitiveArray<T> {
     let mut kept = Vec::with_capacity(rows);
     let (whole, rest) = column.values().as_chunks::<WORD>();
-    for (values, word) in whole.iter().zip(words) {
-        // As an array, so that no position needs to be checked.
-        positions(*word).for_each(|at| kept.push(values[at]));
-    }
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (values, word) in whole.iter().zip(words) {
+                // As an array, so that no position needs to be checked.
+                positions(*word).for_each(|at| kept.push(values[at]));
+            }
+        },
+    );
     let last = words.get(whole.len()).copied().unwrap_or_default();
     kept.extend(positions(last).map(|at| rest[at]));
     PrimitiveArray::new(kept.into(), None).with_data_type(column.data_type().clone())
 }
 
 /// The positions of the bits that are set.
+#[inline(always)]
 fn positions(mut word: u64) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let at = word.trailing_zeros() as usize;
