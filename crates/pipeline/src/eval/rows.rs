@@ -125,15 +125,16 @@ pub(super) fn filtered(
     run: &Run,
 ) -> Result<Filtered, EvalError> {
     run.check()?;
-    let kept = piece.surviving(query)?.map(|mask| Survivors::new(mask, columns.len()));
+    let mask = piece.surviving(query)?.map(|mask| (mask.count_set_bits(), mask));
     let (piece, of_rows) = (&piece.rows, piece.of_rows);
     let columns = columns.iter().map(|column| piece.column(*column));
     let options = |rows| RecordBatchOptions::new().with_row_count(Some(rows));
-    let rows = match kept {
-        Some(kept) if kept.rows() == 0 => RecordBatch::new_empty(output.clone()),
-        Some(kept) if kept.rows() < piece.num_rows() => {
+    let rows = match mask {
+        Some((0, _)) => RecordBatch::new_empty(output.clone()),
+        Some((rows, mask)) if rows < piece.num_rows() => {
+            let kept = Survivors::new(mask, rows, columns.len());
             let columns = columns.map(|column| kept.of(column)).collect::<Result<Vec<_>, _>>()?;
-            let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(kept.rows()))?;
+            let rows = RecordBatch::try_new_with_options(output.clone(), columns, &options(rows))?;
             let taken = weight::picked_bytes(&rows, of_rows);
             run.take(taken)?;
             return Ok(Filtered { rows, taken });

@@ -1,8 +1,8 @@
 //! One evaluation under way: when it has to stop, and how much memory it may take.
 //!
-//! Evaluation asks [`Run::check`] before each piece and within sorts, and [`Run::take`]s the bytes of whatever it builds. The memory of all
-//! runs is bounded together ([`QueryMemory`]); what a run has taken is given back when the last handle of it is dropped, so
-//! whoever holds its result keeps one.
+//! Evaluation asks [`Run::check`] before each piece and within sorts, and [`Run::take`]s the bytes of whatever it builds. The
+//! memory of all runs is bounded together ([`QueryMemory`]); what a run has taken is given back when the last handle of it is
+//! dropped, so whoever holds its result keeps one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -26,19 +26,13 @@ pub(super) struct Survivors {
 }
 
 impl Survivors {
-    /// For so many columns.
-    pub(super) fn new(mask: BooleanBuffer, columns: usize) -> Self {
-        let (rows, all) = (mask.count_set_bits(), mask.len());
+    /// Of a mask that keeps so many rows, for so many columns.
+    pub(super) fn new(mask: BooleanBuffer, rows: usize, columns: usize) -> Self {
         // Arrow copies runs from there on.
-        let words = (rows * 5 <= all * 4).then(|| mask.bit_chunks().iter_padded().collect());
+        let words = (rows * 5 <= mask.len() * 4).then(|| mask.bit_chunks().iter_padded().collect());
         let filter = FilterBuilder::new(&BooleanArray::new(mask, None));
         let filter = if columns >= WIDE { filter.optimize() } else { filter };
         Self { rows, words, filter: filter.build() }
-    }
-
-    /// How many rows are kept.
-    pub(super) fn rows(&self) -> usize {
-        self.rows
     }
 
     /// The kept rows of a column, which has as many rows as the mask.
@@ -116,8 +110,7 @@ mod tests {
             // Neither the mask nor the columns begin at the start of their buffers.
             let length = bits.len() - start;
             let mask = mask.slice(start, length);
-            let kept = Survivors::new(mask.clone(), bits.len() % (2 * WIDE));
-            prop_assert_eq!(kept.rows(), mask.count_set_bits());
+            let kept = Survivors::new(mask.clone(), mask.count_set_bits(), bits.len() % (2 * WIDE));
             for column in columns(bits.len()) {
                 let column = column.slice(start, length);
                 let expected = filter(&column, &BooleanArray::new(mask.clone(), None)).unwrap();
