@@ -20,9 +20,10 @@ struct Constant {
     body: Bytes,
 }
 
-/// Serves the answer that is recorded in the standard input at `/`, with `args[0]` workers.
+/// Serves the answer that is recorded in the standard input at the path `args[1]`, with `args[0]` workers.
 pub(crate) fn serve(args: &[String]) -> anyhow::Result<()> {
     let workers: usize = args.first().and_then(|n| n.parse().ok()).context("read the arguments")?;
+    let path = args.get(1).context("read the arguments")?.clone();
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes).context("read the answer to give")?;
     let constant = Constant::of(Recording::read(&bytes)?.context("read the answer to give: it is cut")?)?;
@@ -31,7 +32,7 @@ pub(crate) fn serve(args: &[String]) -> anyhow::Result<()> {
     actix_web::rt::System::new().block_on(async move {
         HttpServer::new(move || {
             let constant = constant.clone();
-            App::new().route("/", web::get().to(move || std::future::ready(constant.answer())))
+            App::new().route(&path, web::get().to(move || std::future::ready(constant.answer())))
         })
         .workers(workers)
         .listen(listener)?

@@ -2,7 +2,8 @@
 //! and small queries that nobody has asked before. nginx serving the same bytes from a file is measured beside them.
 //!
 //! All are measured in turn, round by round, and each ratio is the middle of the rounds' ratios, so that what else the
-//! machine does strikes both. The peer of constant bytes answers with the very headers of the server's answer.
+//! machine does strikes both. The peer of constant bytes is asked for the same path and query, and answers with the very
+//! headers of the server's answer.
 
 use anyhow::bail;
 
@@ -50,7 +51,7 @@ impl Duel {
         if answer.status == 200 && !answer.header("cache-status").contains("hit") {
             bail!("measure {name}: it is not cached");
         }
-        let (server, constant_url) = constant(&answer)?;
+        let (server, constant_url) = constant(&answer, path)?;
         let name = format!("{name} ({} bytes)", answer.body.len());
         Ok(Self {
             larder: Contender::new(name.clone(), url, headers),
@@ -70,12 +71,11 @@ impl Duel {
         if answer.status != 200 || !answer.header("cache-status").contains("fwd=miss") {
             bail!("measure {name}: an answer came with {} and {:?}", answer.status, answer.headers);
         }
-        let (server, constant_url) = constant(&answer)?;
+        let (server, constant_url) = constant(&answer, start)?;
         let name = format!("{name} ({} bytes)", answer.body.len());
         Ok(Self {
             larder: Contender::counting(name.clone(), url),
-            // It is asked for as many addresses, for making them costs the load generator time.
-            constant: Contender::counting(format!("{name}, constant"), format!("{constant_url}?")),
+            constant: Contender::counting(format!("{name}, constant"), constant_url),
             name,
             answer,
             _constant_server: server,
@@ -97,10 +97,10 @@ impl Duel {
     }
 }
 
-/// A server of constant bytes, and its address; it is made sure that it gives the same answer.
-fn constant(answer: &Recording) -> anyhow::Result<(Server, String)> {
-    let server = Server::constant(answer)?;
-    let url = format!("{}/", server.url);
+/// A server that answers `target` with constant bytes, and the address; it is made sure that it gives the same answer.
+fn constant(answer: &Recording, target: &str) -> anyhow::Result<(Server, String)> {
+    let server = Server::constant(answer, target.split('?').next().unwrap_or(target))?;
+    let url = format!("{}{target}", server.url);
     let copy = Recording::of(&url, &[])?;
     if (copy.status, copy.header_names(), &copy.body) != (answer.status, answer.header_names(), &answer.body) {
         bail!("serve constant bytes: {:?} became {:?}", answer.headers, copy.headers);

@@ -54,10 +54,10 @@ impl Server {
         Self::start(command, Some(home), &[])
     }
 
-    /// The handler of constant bytes, which gives `answer`.
-    pub(crate) fn constant(answer: &Recording) -> anyhow::Result<Self> {
+    /// The handler of constant bytes, which gives `answer` at a path.
+    pub(crate) fn constant(answer: &Recording, path: &str) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["constant-server", &WORKERS.to_string()]);
+        command.args(["constant-server", &WORKERS.to_string(), path]);
         Self::start(command, None, &answer.to_bytes())
     }
 

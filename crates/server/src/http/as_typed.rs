@@ -89,21 +89,20 @@ impl Heads {
         while at < read.len() && self.place != Place::Beyond {
             let end = memchr(b'\n', &read[at..]).map_or(read.len(), |end| at + end + 1);
             let part = &read[at..end];
-            if self.place == Place::RequestLine && self.is_to_be_encoded(part) {
-                let out = encoded.get_or_insert_with(|| read[..at].to_vec());
-                self.encode(part, out);
-            } else {
-                if let Some(out) = &mut encoded {
-                    out.extend_from_slice(part);
+            // All bytes of the target are looked at, without branches.
+            match self.target_in(part) {
+                Some(start) if part[start..].iter().fold(false, |any, byte| any | is_to_be_encoded(byte)) => {
+                    let out = encoded.get_or_insert_with(|| read[..at].to_vec());
+                    out.extend_from_slice(&part[..start]);
+                    encode(&part[start..], out);
                 }
-                self.in_target |= part.contains(&b' ');
+                _ => {
+                    if let Some(out) = &mut encoded {
+                        out.extend_from_slice(part);
+                    }
+                }
             }
-            let told = part.len().min(TELLING - self.length);
-            self.line[self.length..self.length + told].copy_from_slice(&part[..told]);
-            self.length += told;
-            if part.ends_with(b"\n") {
-                self.end_line();
-            }
+            self.take(part);
             at = end;
         }
         if let Some(out) = &mut encoded {
@@ -112,37 +111,63 @@ impl Heads {
         encoded
     }
 
-    fn is_to_be_encoded(&self, part: &[u8]) -> bool {
-        let target = if self.in_target { Some(0) } else { memchr(b' ', part) };
-        target.is_some_and(|start| part[start..].iter().any(is_to_be_encoded))
+    /// Where in this part of a line what comes after the method begins, if the line is a request line.
+    fn target_in(&mut self, part: &[u8]) -> Option<usize> {
+        if self.place != Place::RequestLine {
+            return None;
+        }
+        let start = if self.in_target { 0 } else { memchr(b' ', part)? };
+        self.in_target = true;
+        Some(start)
     }
 
-    fn encode(&mut self, part: &[u8], out: &mut Vec<u8>) {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-        for byte in part {
-            self.in_target |= *byte == b' ';
-            if self.in_target && is_to_be_encoded(byte) {
-                out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-            } else {
-                out.push(*byte);
-            }
+    /// Goes on behind this part of a line.
+    fn take(&mut self, part: &[u8]) {
+        let is_end = part.ends_with(b"\n");
+        // Nearly all lines come whole.
+        if is_end && self.length == 0 {
+            return self.end_line(&part[..part.len().min(TELLING)]);
+        }
+        let told = part.len().min(TELLING - self.length);
+        self.line[self.length..self.length + told].copy_from_slice(&part[..told]);
+        self.length += told;
+        if is_end {
+            let line = self.line;
+            self.end_line(&line[..self.length]);
         }
     }
 
-    fn end_line(&mut self) {
-        let line = &self.line[..self.length];
-        let begins = |name: &&[u8]| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    /// Goes on behind a line that begins so.
+    fn end_line(&mut self, line: &[u8]) {
         match (&self.place, line) {
             // Before a request line the parser skips empty ones.
             (Place::RequestLine, b"\n" | b"\r\n") => {}
-            (Place::RequestLine, _) if begins(&&b"connect "[..]) => self.place = Place::Beyond,
+            (Place::RequestLine, _) if begins(line, b"connect ") => self.place = Place::Beyond,
             (Place::RequestLine, _) => self.place = Place::Headers,
             (_, b"\n" | b"\r\n") => {
                 self.place = if self.before_others { Place::Beyond } else { Place::RequestLine };
             }
-            _ => self.before_others |= BEFORE_OTHERS.iter().any(begins),
+            _ => self.before_others |= BEFORE_OTHERS.iter().any(|name| begins(line, name)),
         }
         (self.length, self.in_target) = (0, false);
+    }
+}
+
+/// Whether a line begins with a name, which is written in lower case.
+fn begins(line: &[u8], name: &[u8]) -> bool {
+    // The first letter tells most of them apart.
+    line[0].to_ascii_lowercase() == name[0]
+        && line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+}
+
+fn encode(target: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in target {
+        if is_to_be_encoded(byte) {
+            out.extend([b'%', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+        } else {
+            out.push(*byte);
+        }
     }
 }
 

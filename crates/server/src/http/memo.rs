@@ -83,10 +83,16 @@ impl Hash for Asked<'_> {
 impl Equivalent<Owned> for Asked<'_> {
     fn equivalent(&self, key: &Owned) -> bool {
         self.target == &*key.target
-            && self.accept == &*key.accept
-            && self.accept_encoding == &*key.accept_encoding
-            && self.prefer == &*key.prefer
+            && is_same(self.accept, &key.accept)
+            && is_same(self.accept_encoding, &key.accept_encoding)
+            && is_same(self.prefer, &key.prefer)
     }
+}
+
+/// Whether two header lines are the same. Most are empty, and those are not left to `memcmp`: glibc's for AVX-512 masks out
+/// all that it reads, and where an empty box points, the processor takes 0.1 us to find that nothing is read.
+fn is_same(line: &[u8], other: &[u8]) -> bool {
+    line.len() == other.len() && (line.is_empty() || line == other)
 }
 
 /// The bounded memo.

@@ -117,10 +117,10 @@ impl Page {
         .filter_map(|(name, value)| Some((name, value.as_ref()?)))
     }
 
-    /// Puts the headers on an answer.
+    /// Puts the headers on an answer that has none of them.
     pub(super) fn write(&self, headers: &mut HeaderMap) {
         for (name, value) in self.headers() {
-            headers.insert(name, value.clone());
+            headers.append(name, value.clone());
         }
     }
 }

@@ -199,18 +199,19 @@ fn respond(
             HttpResponse::with_body(body.page.status(), stream)
         }
     };
+    // There are none yet, and to append takes half the time that to insert does.
     let headers = response.headers_mut();
-    headers.insert(header::ETAG, body.etag.clone());
-    headers.insert(header::CACHE_CONTROL, cache_control);
-    headers.insert(header::AGE, HeaderValue::from(hit.age().as_secs()));
-    headers.insert(CACHE_STATUS, cache_status);
-    headers.insert(header::VARY, VARY);
+    headers.append(header::ETAG, body.etag.clone());
+    headers.append(header::CACHE_CONTROL, cache_control);
+    headers.append(header::AGE, HeaderValue::from(hit.age().as_secs()));
+    headers.append(CACHE_STATUS, cache_status);
+    headers.append(header::VARY, VARY);
     body.page.write(headers);
     if !known {
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(body.format.media_type()));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        headers.append(header::CONTENT_TYPE, HeaderValue::from_static(body.format.media_type()));
+        headers.append(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
         if let Some(coding) = body.content_encoding() {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+            headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
         }
     }
     response
