@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use pipeline::eval;
 use pipeline::query::{Rules, parse};
+use pipeline::{Table, eval};
 
 use crate::report::{Goal, line, median, median_ratio, ratio};
 use peers::Peers;
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     let mut failed = 0;
     for (size, rows) in SIZES {
         let file = sales::file(rows)?;
-        let table = sales::Table::read(&file)?;
+        let table = sales::table(&file)?;
         let mut peers = python.map(|python| Peers::start(python, &file)).transpose()?;
         if let Some(peers) = &peers {
             println!("{size}: {}", peers.versions());
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &[String]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(size: &str, question: &Question, table: &sales::Table, peers: Option<&mut Peers>) -> anyhow::Result<()> {
+fn measure(size: &str, question: &Question, table: &Table, peers: Option<&mut Peers>) -> anyhow::Result<()> {
     let what = format!("{size}, {}", question.what);
     let answer = ours(question, table)?;
     let mut times = Vec::with_capacity(ROUNDS);
@@ -134,7 +134,7 @@ fn turn(mut answer: impl FnMut() -> anyhow::Result<f64>) -> anyhow::Result<f64> 
 }
 
 /// Milliseconds from the text of a question to its answer; freeing the answer is not counted, for no one.
-fn timed(question: &Question, table: &sales::Table) -> anyhow::Result<f64> {
+fn timed(question: &Question, table: &Table) -> anyhow::Result<f64> {
     let started = Instant::now();
     let answer = evaluated(question, table)?;
     let time = started.elapsed().as_secs_f64() * 1e3;
@@ -143,12 +143,12 @@ fn timed(question: &Question, table: &sales::Table) -> anyhow::Result<f64> {
 }
 
 /// The answer in one batch.
-fn ours(question: &Question, table: &sales::Table) -> anyhow::Result<RecordBatch> {
+fn ours(question: &Question, table: &Table) -> anyhow::Result<RecordBatch> {
     let (schema, batches) = evaluated(question, table)?.into_parts();
     concat_batches(&schema, &batches).context("join the batches of an answer")
 }
 
-fn evaluated(question: &Question, table: &sales::Table) -> anyhow::Result<eval::Evaluated> {
-    let query = parse(question.text, table.schema(), &Rules::default()).context("parse the query")?;
-    eval::evaluate(&query, table.input(), &eval::Run::unbounded()).context("evaluate the query")
+fn evaluated(question: &Question, table: &Table) -> anyhow::Result<eval::Evaluated> {
+    let query = parse(question.text, &table.schema, &Rules::default()).context("parse the query")?;
+    table.evaluate(&query, &eval::Run::unbounded()).context("evaluate the query")
 }

@@ -10,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
-use pipeline::eval;
+use pipeline::Table;
 
 use crate::server::target_dir;
 
@@ -44,30 +44,13 @@ pub(super) fn file(rows: usize) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// The rows as a cached table has them.
-pub(super) struct Table {
-    schema: SchemaRef,
-    batches: Vec<RecordBatch>,
-}
-
-impl Table {
-    /// Reads a file that [`file`] made.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let schema = schema(&DataType::Utf8View);
-        let reader = FileReader::try_new_buffered(File::open(path).context("read the rows")?, None);
-        let batches = reader.context("read the rows")?.map(|batch| viewed(&schema, &batch?));
-        Ok(Self { batches: batches.collect::<Result<_, _>>().context("read the rows")?, schema })
-    }
-
-    /// The columns.
-    pub(super) fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    /// The rows, to evaluate a query on.
-    pub(super) fn input(&self) -> eval::Input<'_> {
-        eval::Input { schema: &self.schema, batches: &self.batches }
-    }
+/// The rows of a file that [`file`] made, as a table that is cached.
+pub(super) fn table(path: &Path) -> anyhow::Result<Table> {
+    let schema = schema(&DataType::Utf8View);
+    let reader = FileReader::try_new_buffered(File::open(path).context("read the rows")?, None);
+    let batches = reader.context("read the rows")?.map(|batch| viewed(&schema, &batch?));
+    let batches: Vec<_> = batches.collect::<Result<_, _>>().context("read the rows")?;
+    Table::new(&schema, batches).context("keep the rows")
 }
 
 fn schema(text: &DataType) -> SchemaRef {

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use cache_core::{How, Loaded, Stale};
 
 use crate::dataset::Dataset;
 use crate::eval::{EvalStats, PageEnd, Run};
 use crate::progress::Begun;
 use crate::query::{BoundQuery, Query};
+use crate::stored;
 use crate::table::Table;
 
 /// What one call wants.
@@ -104,7 +106,8 @@ impl Prepared {
 pub struct Answer {
     /// The selected columns, in the order of the query.
     pub schema: SchemaRef,
-    /// The rows.
+    /// The rows, as the table stores them: texts of few values may be dictionary-encoded. All formats write them as the
+    /// schema says, and so does [`declared`](Self::declared).
     pub batches: Vec<RecordBatch>,
     /// How many rows.
     pub rows: u64,
@@ -122,6 +125,16 @@ pub struct Answer {
     pub stats: EvalStats,
     /// Holds the memory that they take. Whoever works on them asks it whether to go on.
     pub run: Run,
+}
+
+impl Answer {
+    /// The rows in the types of the schema.
+    ///
+    /// # Errors
+    /// A column has more text than its type can hold.
+    pub fn declared(&self) -> Result<Vec<RecordBatch>, ArrowError> {
+        self.batches.iter().map(|batch| stored::as_declared(batch, &self.schema)).collect()
+    }
 }
 
 /// Where the next page begins.

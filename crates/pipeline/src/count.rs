@@ -10,7 +10,7 @@ use cache_core::Origin;
 use crate::answer::{CallOptions, Counting, Prepared};
 use crate::data_pipeline::{DataPipeline, stoppable};
 use crate::error::Error;
-use crate::eval::{self, EvalError, Input, Run};
+use crate::eval::{EvalError, Run};
 use crate::query::{Aggregate, BoundAggregate, BoundGroup, BoundQuery};
 use crate::table::Table;
 
@@ -50,7 +50,7 @@ impl DataPipeline {
             let counted = stoppable(&run, table.bytes, {
                 let run = run.clone();
                 move || match how {
-                    Counting::Exact => eval::count_zoned(&query, table.input(), Some(&table.zones), &run),
+                    Counting::Exact => table.count(&query, &run),
                     Counting::Estimated => estimated(&query, &table, &run),
                 }
             });
@@ -115,11 +115,11 @@ pub(crate) fn estimated(query: &BoundQuery, table: &Table, run: &Run) -> Result<
         || query.group().is_some()
         || query.filter().is_none()
     {
-        return eval::count_zoned(query, table.input(), Some(&table.zones), run);
+        return table.count(query, run);
     }
     let sample: Vec<RecordBatch> =
         (0..SAMPLED_BATCHES).map(|at| batches[at * batches.len() / SAMPLED_BATCHES].clone()).collect();
     let looked_at: u64 = sample.iter().map(|batch| batch.num_rows() as u64).sum();
-    let found = eval::count(query, Input { batches: &sample, ..table.input() }, run)?;
+    let found = table.count_among(&sample, query, run)?;
     Ok((u128::from(found) * u128::from(table.rows) / u128::from(looked_at.max(1))) as u64)
 }

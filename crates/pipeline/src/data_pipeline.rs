@@ -327,17 +327,17 @@ impl DataPipeline {
     ) -> Result<Answer, Error> {
         let (table, query) = (Arc::clone(loaded.value()), query.clone());
         let query = query.without_idle_limit(table.rows);
-        let (next, evaluated) = stoppable(&run, table.bytes, {
+        let (next, schema, evaluated) = stoppable(&run, table.bytes, {
             let (table, run) = (Arc::clone(&table), run.clone());
             move || -> Result<_, Error> {
-                let evaluated = eval::evaluate_zoned(&query, table.input(), Some(&table.zones), &run)?;
+                let evaluated = table.evaluate(&query, &run)?;
                 let rows = evaluated.num_rows() as u64;
-                Ok((evaluated.end().map(|end| Next::after(&query, end, rows)), evaluated))
+                Ok((evaluated.end().map(|end| Next::after(&query, end, rows)), query.output_schema(), evaluated))
             }
         })
         .await?;
         let stats = evaluated.stats();
-        let (schema, batches) = evaluated.into_parts();
+        let (_, batches) = evaluated.into_parts();
         Ok(Answer {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),

@@ -43,6 +43,7 @@ pub mod query;
 mod registry;
 mod relist;
 mod scan;
+mod stored;
 mod table;
 mod table_format;
 mod usage;

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::eval::{self, EvalError, PageEnd, Run, Streaming};
 use crate::fetch::{FetchError, Flow, Sink};
 use crate::query::BoundQuery;
+use crate::stored;
 use crate::table::{Table, TableBuilder};
 
 /// Why there is no table at the end of a scan.
@@ -66,9 +67,11 @@ impl TableSink {
     }
 
     pub(crate) fn finish(&self, version: u64) -> Result<Table, ScanFailure> {
-        let mut state = self.state.lock();
-        let builder = std::mem::replace(&mut state.builder, TableBuilder::new(self.schema.clone()));
-        builder.finish(state.fingerprint, version).map_err(ScanFailure::Source)
+        let (builder, fingerprint) = {
+            let mut state = self.state.lock();
+            (std::mem::replace(&mut state.builder, TableBuilder::new(self.schema.clone())), state.fingerprint)
+        };
+        builder.finish(fingerprint, version).map_err(ScanFailure::Source)
     }
 }
 
@@ -154,9 +157,10 @@ impl ResultSink {
         let (schema, batches) = result.into_parts();
         Ok(Table {
             zones: eval::Zones::new(&schema),
+            stored: schema.clone(),
             schema,
             rows,
-            bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
+            bytes: stored::bytes_of(&batches, &[]),
             batches,
             fingerprint: state.fingerprint,
             next,

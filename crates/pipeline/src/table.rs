@@ -6,7 +6,9 @@ use arrow::datatypes::SchemaRef;
 use plugin_sdk::{Fingerprint, SourceError};
 
 use crate::answer::Next;
-use crate::eval;
+use crate::eval::{self, EvalError, Evaluated, Run};
+use crate::query::BoundQuery;
+use crate::stored::Stored;
 
 /// Rows that a stored batch aims at: enough for the kernels to run at full speed, few enough that
 /// two cores share a table of a million rows evenly.
@@ -15,8 +17,10 @@ const BATCH_ROWS: usize = 64 * 1024;
 /// Record batches of one schema. Immutable once built.
 #[derive(Debug)]
 pub struct Table {
-    /// The schema of every batch.
+    /// The dataset's schema, or that of the result.
     pub schema: SchemaRef,
+    /// The schema of every batch: the same, but for columns whose texts are [numbered](crate::stored).
+    pub stored: SchemaRef,
     /// The rows, in the order of the source.
     pub batches: Vec<RecordBatch>,
     /// How many rows.
@@ -34,14 +38,47 @@ pub struct Table {
 }
 
 impl Table {
-    /// The rows, to evaluate a query on.
-    pub fn input(&self) -> eval::Input<'_> {
-        eval::Input { schema: &self.schema, batches: &self.batches }
+    /// The table of a dataset of this schema, as it is cached, of the batches that a source gives.
+    ///
+    /// # Errors
+    /// A batch is of another schema.
+    pub fn new(schema: &SchemaRef, batches: impl IntoIterator<Item = RecordBatch>) -> Result<Self, SourceError> {
+        let mut builder = TableBuilder::new(schema.clone());
+        batches.into_iter().try_for_each(|batch| builder.push(batch))?;
+        builder.finish(Fingerprint::UNKNOWN, 1)
+    }
+
+    /// Answers a query that is bound to the table's schema. The answer's columns may have numbered texts.
+    ///
+    /// # Errors
+    /// As [`eval::evaluate`].
+    pub fn evaluate(&self, query: &BoundQuery, run: &Run) -> Result<Evaluated, EvalError> {
+        eval::evaluate_zoned(&query.on_stored(&self.stored), self.input(&self.batches), Some(&self.zones), run)
+    }
+
+    /// How many rows the answer to such a query has without limit, offset and cursor.
+    ///
+    /// # Errors
+    /// As [`eval::evaluate`].
+    pub fn count(&self, query: &BoundQuery, run: &Run) -> Result<u64, EvalError> {
+        eval::count_zoned(&query.on_stored(&self.stored), self.input(&self.batches), Some(&self.zones), run)
+    }
+
+    /// The same among some of its batches.
+    ///
+    /// # Errors
+    /// As [`eval::evaluate`].
+    pub fn count_among(&self, batches: &[RecordBatch], query: &BoundQuery, run: &Run) -> Result<u64, EvalError> {
+        eval::count(&query.on_stored(&self.stored), self.input(batches), run)
+    }
+
+    fn input<'a>(&'a self, batches: &'a [RecordBatch]) -> eval::Input<'a> {
+        eval::Input { schema: &self.stored, batches }
     }
 
     /// All that is freed when it is dropped.
     pub fn weight(&self) -> u64 {
-        let zones = eval::Zones::max_bytes(&self.schema, self.batches.len());
+        let zones = eval::Zones::max_bytes(&self.stored, self.batches.len());
         self.bytes + zones + (size_of::<Self>() + size_of_val(&*self.batches)) as u64
     }
 }
@@ -103,12 +140,14 @@ impl TableBuilder {
             coalescer.finish_buffered_batch()?;
         }
         self.collect();
+        let stored = Stored::new(&self.schema, self.done)?;
         Ok(Table {
-            zones: eval::Zones::new(&self.schema),
+            zones: eval::Zones::new(&stored.schema),
             schema: self.schema,
-            batches: self.done,
+            stored: stored.schema,
+            batches: stored.batches,
             rows: self.rows,
-            bytes: self.done_bytes,
+            bytes: stored.bytes,
             fingerprint,
             next: None,
             version,

@@ -1,7 +1,8 @@
 //! How tables and results are kept on disk: what is known of them, then an Arrow IPC stream.
 //!
 //! ```text
-//! version: u64 LE | fingerprint length: u8 | fingerprint | length of next: u32 LE | next page | Arrow IPC stream (schema, batches)
+//! version: u64 LE | fingerprint length: u8 | fingerprint | length of next: u32 LE | next page
+//! | columns whose texts are numbered: how many: u32 LE, which: u32 LE each | Arrow IPC stream (schema, batches)
 //! ```
 //!
 //! The stream is validated when it is read back, as everything is that comes from outside of the process.
@@ -15,10 +16,11 @@ use plugin_sdk::Fingerprint;
 
 use crate::answer::Next;
 use crate::eval;
+use crate::stored;
 use crate::table::Table;
 
 /// Raised whenever what follows is written in another way.
-const LAYOUT: u64 = 0x7461_626c_6500_0002;
+const LAYOUT: u64 = 0x7461_626c_6500_0003;
 
 /// Writes and reads tables.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +43,11 @@ impl Persist<Arc<Table>> for TableFormat {
         let next = table.next.as_ref().map(Next::to_text).unwrap_or_default();
         bytes.extend_from_slice(&u32::try_from(next.len())?.to_le_bytes());
         bytes.extend_from_slice(next.as_bytes());
-        let mut writer = StreamWriter::try_new(bytes, &table.schema)?;
+        let numbered = stored::numbered_columns(&table.schema, &table.stored);
+        for number in [numbered.len()].iter().chain(&numbered) {
+            bytes.extend_from_slice(&u32::try_from(*number)?.to_le_bytes());
+        }
+        let mut writer = StreamWriter::try_new(bytes, &table.stored)?;
         for batch in &table.batches {
             writer.write(batch)?;
         }
@@ -54,19 +60,25 @@ impl Persist<Arc<Table>> for TableFormat {
         let (length, rest) = rest.split_first().ok_or("no fingerprint")?;
         let (fingerprint, rest) = rest.split_at_checked(usize::from(*length)).ok_or("half a fingerprint")?;
         let (length, rest) = rest.split_first_chunk::<4>().ok_or("no next page")?;
-        let (next, stream) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("half a next page")?;
+        let (next, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or("half a next page")?;
         let next = match std::str::from_utf8(next)? {
             "" => None,
             text => Some(Next::from_text(text).ok_or("no such page")?),
         };
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or("no numbered columns")?;
+        let length = (u32::from_le_bytes(*length) as usize).checked_mul(4).ok_or("too many numbered columns")?;
+        let (numbered, stream) = rest.split_at_checked(length).ok_or("half of the numbered columns")?;
+        let numbered: Vec<_> =
+            numbered.as_chunks().0.iter().map(|number| u32::from_le_bytes(*number) as usize).collect();
         let reader = StreamReader::try_new(stream, None)?;
-        let schema = reader.schema();
+        let stored = reader.schema();
         let batches = reader.collect::<Result<Vec<_>, _>>()?;
         Ok(Arc::new(Table {
-            zones: eval::Zones::new(&schema),
-            schema,
+            zones: eval::Zones::new(&stored),
+            schema: stored::declared(&stored, &numbered).ok_or("a numbered column that is none")?,
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
-            bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
+            bytes: stored::bytes_of(&batches, &numbered),
+            stored,
             batches,
             fingerprint: Fingerprint::new(fingerprint).ok_or("a fingerprint of more than 64 bytes")?,
             next,
@@ -77,15 +89,19 @@ impl Persist<Arc<Table>> for TableFormat {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, DictionaryArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray};
+    use arrow::array::{
+        Array, ArrayRef, AsArray, DictionaryArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray,
+    };
     use arrow::datatypes::{Int32Type, Schema};
 
     use super::*;
+    use crate::stored::Stored;
 
     fn table(batches: Vec<RecordBatch>) -> Arc<Table> {
         Arc::new(Table {
             zones: eval::Zones::new(&batches[0].schema()),
             schema: batches[0].schema(),
+            stored: batches[0].schema(),
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
             bytes: 0,
             batches,
@@ -121,9 +137,28 @@ mod tests {
     }
 
     #[test]
+    fn numbered_texts_come_back_numbered_with_one_dictionary() {
+        let text = |from: usize| {
+            StringArray::from_iter((from..from + 9_000).map(|n| (n % 7 > 0).then_some(["a", "ä"][n % 2])))
+        };
+        let batch = |from| RecordBatch::try_from_iter([("text", Arc::new(text(from)) as ArrayRef)]).unwrap();
+        let batches = vec![batch(0), batch(1)];
+        let schema = batches[0].schema();
+        let Stored { schema: stored, batches, bytes } = Stored::new(&schema, batches).unwrap();
+        let written = Table { schema, stored, bytes, ..Arc::into_inner(table(batches)).unwrap() };
+        assert_ne!(written.schema, written.stored);
+        let written = Arc::new(written);
+        let read = TableFormat.decode(TableFormat.encode(&written).unwrap()).unwrap();
+        assert_eq!((&read.schema, &read.stored), (&written.schema, &written.stored));
+        assert_eq!((&read.batches, read.bytes), (&written.batches, written.bytes));
+        let [first, second] = [0, 1].map(|at| read.batches[at].column(0).as_any_dictionary().values().to_data());
+        assert!(first.ptr_eq(&second), "a dictionary for each batch");
+    }
+
+    #[test]
     fn bytes_that_are_no_table_are_refused() {
         let good = TableFormat.encode(&table(vec![batch()])).unwrap();
-        for cut in [0, 5, 8, 10, 11, 13, 17, good.len() / 2] {
+        for cut in [0, 5, 8, 10, 11, 13, 17, 22, 25, good.len() / 2] {
             assert!(TableFormat.decode(good[..cut].to_vec()).is_err(), "cut at {cut}");
         }
     }

@@ -44,6 +44,7 @@ pub use nan::with_one_nan;
 pub use pushdown::{Pushdown, pushdown};
 pub use run::{QueryMemory, Run, StopOnDrop};
 pub use streaming::Streaming;
+pub(crate) use weight::array_bytes;
 pub use weight::batch_bytes;
 pub use zones::Zones;
 

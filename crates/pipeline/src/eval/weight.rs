@@ -14,7 +14,7 @@ pub fn batch_bytes(batch: &RecordBatch) -> usize {
 }
 
 /// The bytes of rows that were picked from a batch of `of_rows` rows. Their texts lie in the batch's buffers: of those they count
-/// with their share, without a look at each.
+/// with their share, without a look at each. A dictionary stays the batch's.
 pub(super) fn picked_bytes(rows: &RecordBatch, of_rows: usize) -> usize {
     let share = |buffers: &[Buffer]| {
         let bytes = buffers.iter().map(Buffer::len).sum::<usize>() as u128;
@@ -24,13 +24,14 @@ pub(super) fn picked_bytes(rows: &RecordBatch, of_rows: usize) -> usize {
     let held = |column: &ArrayRef| match column.data_type() {
         DataType::Utf8View => views(column.as_string_view().data_buffers()),
         DataType::BinaryView => views(column.as_binary_view().data_buffers()),
+        DataType::Dictionary(..) => array_bytes(column.as_any_dictionary().keys()),
         _ => array_bytes(column),
     };
     rows.columns().iter().map(held).sum()
 }
 
 /// The bytes of the rows of a column.
-pub(super) fn array_bytes(array: &dyn Array) -> usize {
+pub(crate) fn array_bytes(array: &dyn Array) -> usize {
     data_bytes(&array.to_data())
 }
 

@@ -18,6 +18,7 @@ use super::json::Json;
 use super::msgpack::MessagePack;
 use super::rows::{Rows, Shape};
 use super::{EncodeError, Format, containers};
+use crate::stored;
 
 /// Rows that are handed to a writer at once, unless it says otherwise.
 const SLICE_ROWS: usize = 8 * 1024;
@@ -78,7 +79,7 @@ impl std::fmt::Debug for Encoder {
 }
 
 impl Encoder {
-    /// An encoder of batches of `schema`.
+    /// An encoder of batches of `schema`. Texts in them may be dictionary-encoded where it says that they are texts.
     ///
     /// # Errors
     /// [`EncodeError::Unsupported`]: the format cannot carry a column's type. Some types are only seen to be such when
@@ -166,6 +167,7 @@ impl Encoder {
             let left = batch.num_rows() - self.row;
             if left > 0 {
                 let slice = batch.slice(self.row, left.min(self.writer.slice_rows(batch)));
+                let slice = if self.format.has_types() { stored::as_declared(&slice, &self.schema)? } else { slice };
                 self.row += self.writer.write(&slice, self.pass, out, until)?;
             }
             if self.row == batch.num_rows() {
@@ -184,7 +186,9 @@ impl Encoder {
     fn start(&mut self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.is_started = true;
         if self.format == Format::ArrowFile && self.keeps_batches {
-            self.waiting = containers::with_one_dictionary(&self.schema, self.waiting.make_contiguous())?.into();
+            let waiting = self.waiting.iter().map(|batch| stored::as_declared(batch, &self.schema));
+            let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
+            self.waiting = containers::with_one_dictionary(&self.schema, &waiting)?.into();
         }
         let rows = self.waiting.iter().map(RecordBatch::num_rows).sum();
         self.writer.start(&self.schema, rows, out);

@@ -305,6 +305,18 @@ impl BoundQuery {
         self
     }
 
+    /// The same question to a table that is stored as `stored`, where texts may be dictionary-encoded: what they are compared
+    /// with has the texts' own type in both.
+    #[must_use]
+    pub(crate) fn on_stored(&self, stored: &SchemaRef) -> Self {
+        if Arc::ptr_eq(&self.schema, stored) {
+            return self.clone();
+        }
+        let group = self.group.as_ref();
+        let group = group.map(|group| BoundGroup::new(group.keys.clone(), group.aggregates.clone(), stored));
+        Self { schema: Arc::clone(stored), group, ..self.clone() }
+    }
+
     /// The stage columns that the answer is made of, in the answer's order.
     pub fn selected_columns(&self) -> Vec<usize> {
         match &self.output {
