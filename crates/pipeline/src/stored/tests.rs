@@ -1,3 +1,5 @@
+//! Tables with texts by number, beside the rows that they were made of.
+
 use arrow::array::{Array, Int64Array, LargeStringArray, StringViewArray};
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
