@@ -1,7 +1,7 @@
 //! The records of a delimited text, one at a time, in bounded memory.
 //!
-//! One stray quote makes the rest of a file a single field. So a record has a greatest length here, and
-//! the file that exceeds it is refused with the line in which the record began.
+//! One stray quote makes the rest of a file a single field. So a record has a greatest length here, and a file with a
+//! longer one, or with one that ends inside of quotes, is refused with the line in which the record began.
 
 use std::io::BufRead;
 
@@ -72,12 +72,21 @@ impl<R: BufRead> Records<R> {
         let (mut length, mut fields) = (0, 0);
         loop {
             let input = self.input.fill_buf()?;
+            let is_end = input.is_empty();
+            // The end of the last line is often missing. It ends a record everywhere but within quotes.
+            let given = if is_end { b"\n" } else { input };
             let (outcome, read, written, ended) =
-                self.core.read_record(input, &mut self.data[length..], &mut self.ends[fields..]);
-            self.input.consume(read);
+                self.core.read_record(given, &mut self.data[length..], &mut self.ends[fields..]);
+            self.input.consume(if is_end { 0 } else { read });
             length += written;
             fields += ended;
             match outcome {
+                ReadRecordResult::InputEmpty if is_end => {
+                    return match self.core.read_record(b"", &mut [0], &mut [0]).0 {
+                        ReadRecordResult::End => Ok(None),
+                        _ => Err(invalid(line, "begins a record with a quote that is never closed")),
+                    };
+                }
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => grow(&mut self.data, self.max_record).ok_or_else(|| {
                     let limit = self.max_record;
@@ -162,6 +171,22 @@ mod tests {
         assert!(error.message.starts_with("line 3 begins a record of more than 10000 bytes"), "{error}");
         let wide = ",".repeat(MAX_FIELDS + 1);
         assert!(read(wide.as_bytes()).unwrap_err().message.starts_with("line 1 has more than"));
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_an_error() {
+        for (text, line) in [("a,b\n1,2\n3,\"4\n5,6\n", 3), ("\"", 1), ("a\n\n\"x\"\"", 3), ("a,\"b\"\n1,\"\n", 2)] {
+            let error = read(text.as_bytes()).expect_err(text);
+            assert_eq!(
+                error.message,
+                format!("line {line} begins a record with a quote that is never closed"),
+                "{text:?}"
+            );
+        }
+        check("a\n\"x\"", &[(1, "a"), (2, "x")]);
+        check("a\n\"x\"\"\"", &[(1, "a"), (2, "x\"")]);
+        check("a\n5\" pipe", &[(1, "a"), (2, "5\" pipe")]);
+        check("a,b\n1,", &[(1, "a|b"), (2, "1|")]);
     }
 
     #[test]
