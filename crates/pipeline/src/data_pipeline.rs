@@ -22,7 +22,7 @@ use crate::check::Verified;
 use crate::compute::compute;
 use crate::dataset::Dataset;
 use crate::error::Error;
-use crate::eval::{self, EvalStats, QueryMemory, Run};
+use crate::eval::{EvalStats, QueryMemory, Run};
 use crate::fetch::Fetch;
 use crate::keys;
 use crate::marks::Marks;
@@ -32,6 +32,7 @@ use crate::policy::{Mode, Policy, PolicyOverrides};
 use crate::progress::{LoadProgress, UnderWay};
 use crate::query::{BoundQuery, Rules, dashboard};
 use crate::registry::{Ask, Asking, Registry};
+use crate::stored;
 use crate::table::Table;
 use crate::table_format::TableFormat;
 
@@ -340,7 +341,7 @@ impl DataPipeline {
         let (_, batches) = evaluated.into_parts();
         Ok(Answer {
             rows: batches.iter().map(|batch| batch.num_rows() as u64).sum(),
-            bytes: batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum(),
+            bytes: stored::answer_bytes(&batches, &schema),
             schema,
             batches,
             origin: loaded.origin(),

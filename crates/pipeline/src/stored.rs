@@ -1,18 +1,20 @@
 //! How a cached table keeps its rows: as the source gives them, but for texts of few values, of which it keeps numbers.
 //!
 //! A column of regions says the same few texts over and over. A table keeps each text once, and for each row its number in
-//! two bytes (Arrow's dictionary encoding): an eighth of the memory or less, and less time for every query that reads,
-//! copies or groups by the column. All batches of a table share one dictionary for a column.
+//! two bytes (Arrow's dictionary encoding), which takes less memory, and less time for every query that reads, copies or
+//! groups by the column. All batches of a table share one dictionary for a column.
 //!
 //! The dataset's schema says nothing of it. A query is bound to that schema, and asked of the table as it is stored
 //! ([`BoundQuery::on_stored`](crate::query::BoundQuery::on_stored)); columns get their own types back where types show, in
 //! Arrow and Parquet ([`as_declared`]).
 
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayAccessor, ArrayRef, AsArray, DictionaryArray, MutableArrayData, RecordBatch, StringArray, UInt16Array,
-    make_array,
+    Array, ArrayAccessor, ArrayData, ArrayRef, AsArray, DictionaryArray, MutableArrayData, RecordBatch,
+    RecordBatchOptions, StringArray, UInt16Array, make_array,
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt16Type};
@@ -20,7 +22,7 @@ use arrow::error::ArrowError;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rayon::prelude::*;
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::eval;
 
@@ -28,8 +30,11 @@ use crate::eval;
 const MIN_ROWS: usize = 8 * 1024;
 /// A text that fewer rows have on average is not worth its place in a dictionary.
 const ROWS_PER_TEXT: usize = 16;
-/// Texts of a dictionary at most: it should stay in a core's cache beside what is done with it.
+/// Texts of a dictionary at most, and their bytes: it should stay in a core's cache beside what is done with it.
 const MAX_TEXTS: usize = 4 * 1024;
+const MAX_DICTIONARY_BYTES: usize = 256 * 1024;
+/// The bytes of the longest text that has a number: a few bytes may become so many when they are written.
+const MAX_TEXT_BYTES: usize = 1024;
 
 /// Rows as they are stored.
 pub(crate) struct Stored {
@@ -62,16 +67,17 @@ impl Stored {
             None => Arc::clone(field),
         });
         let stored = Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()));
-        let batch = |(at, batch): (usize, &RecordBatch)| {
-            // What was read as one message lies in one piece of memory: what is left of it moves, or nothing is saved.
-            let column = |(numbered, column): (&Option<Vec<ArrayRef>>, _)| match numbered {
-                Some(parts) => Ok(Arc::clone(&parts[at])),
-                None => on_its_own(column),
+        // Each batch is let go as soon as its successor is there.
+        let batch = |(at, batch): (usize, RecordBatch)| {
+            let unnumbered = batch.columns().iter().zip(&columns).filter(|(_, numbered)| numbered.is_none());
+            let mut unnumbered = on_their_own(unnumbered.map(|(column, _)| Arc::clone(column)).collect())?.into_iter();
+            let column = |numbered: &Option<Vec<ArrayRef>>| match numbered {
+                Some(parts) => Some(Arc::clone(&parts[at])),
+                None => unnumbered.next(),
             };
-            let columns = columns.iter().zip(batch.columns()).map(column);
-            RecordBatch::try_new(Arc::clone(&stored), columns.collect::<Result<_, _>>()?)
+            RecordBatch::try_new(Arc::clone(&stored), columns.iter().filter_map(column).collect())
         };
-        let batches: Vec<_> = batches.par_iter().enumerate().map(batch).collect::<Result<_, _>>()?;
+        let batches: Vec<_> = batches.into_par_iter().enumerate().map(batch).collect::<Result<_, _>>()?;
         let bytes = bytes_of(&batches, &numbered_columns(schema, &stored));
         Ok(Self { schema: stored, batches, bytes })
     }
@@ -81,14 +87,55 @@ impl Stored {
     }
 }
 
-/// What stored batches take, where the texts of these columns are numbered. Their dictionaries count once.
+/// What stored batches take, where the texts of these columns are numbered. A dictionary that all share counts once.
 pub(crate) fn bytes_of(batches: &[RecordBatch], numbered: &[usize]) -> u64 {
-    let dictionary = |batch: &RecordBatch, column: &usize| {
-        batch.column(*column).as_any_dictionary_opt().map_or(0, |array| eval::array_bytes(array.values()))
+    let [first, rest @ ..] = batches else { return 0 };
+    let shared = |batch: &RecordBatch, column: &usize| {
+        let [first, other] = [first, batch].map(|batch| batch.column(*column).as_any_dictionary_opt());
+        match (first, other) {
+            (Some(first), Some(other)) if Arc::ptr_eq(first.values(), other.values()) => {
+                eval::array_bytes(other.values())
+            }
+            _ => 0,
+        }
     };
-    let dictionaries = |batch| numbered.iter().map(|column| dictionary(batch, column)).sum::<usize>();
-    let shared = batches.iter().skip(1).map(dictionaries).sum::<usize>() as u64;
-    batches.iter().map(|batch| eval::batch_bytes(batch) as u64).sum::<u64>() - shared
+    let shared = |batch| numbered.iter().map(|column| shared(batch, column)).sum::<usize>();
+    let bytes = |batch| (eval::batch_bytes(batch), shared(batch));
+    let rest = rest.iter().map(bytes).map(|(bytes, shared)| bytes - shared);
+    (eval::batch_bytes(first) + rest.sum::<usize>()) as u64
+}
+
+/// What the rows of an answer of this schema take, where a numbered text counts as a view of it does: so much is to be
+/// written of them, about, and the dictionary is the table's.
+pub(crate) fn answer_bytes(batches: &[RecordBatch], schema: &Schema) -> u64 {
+    let of_column = |(column, field): (&ArrayRef, &Arc<Field>)| match is_numbered(column, field) {
+        true => column.len() * size_of::<u128>(),
+        false => eval::array_bytes(column),
+    };
+    let of_batch = |batch: &RecordBatch| batch.columns().iter().zip(schema.fields()).map(of_column).sum::<usize>();
+    batches.iter().map(of_batch).sum::<usize>() as u64
+}
+
+/// The same batches with one array for the dictionary of a column, where all parts of it have the same memory.
+pub(crate) fn with_one_array(batches: Vec<RecordBatch>, numbered: &[usize]) -> Result<Vec<RecordBatch>, ArrowError> {
+    let Some(first) = batches.first().cloned() else { return Ok(batches) };
+    let batch = |batch: RecordBatch| {
+        let mut columns = batch.columns().to_vec();
+        for at in numbered {
+            let [ours, others] = [&first, &batch].map(|batch| batch.column(*at).as_any_dictionary_opt());
+            if let (Some(ours), Some(others)) = (ours, others)
+                && ours.values().to_data().ptr_eq(&others.values().to_data())
+            {
+                columns[*at] = others.with_values(Arc::clone(ours.values()));
+            }
+        }
+        RecordBatch::try_new_with_options(batch.schema(), columns, &rows_of(&batch))
+    };
+    batches.into_iter().map(batch).collect()
+}
+
+fn rows_of(batch: &RecordBatch) -> RecordBatchOptions {
+    RecordBatchOptions::new().with_row_count(Some(batch.num_rows()))
 }
 
 /// The columns of `stored` whose texts are numbered, where the dataset has `declared`.
@@ -105,28 +152,41 @@ pub(crate) fn declared(stored: &SchemaRef, numbered: &[usize]) -> Option<SchemaR
     let mut fields: Vec<_> = stored.fields().to_vec();
     for at in numbered {
         let field = fields.get_mut(*at)?;
-        let DataType::Dictionary(_, texts) = field.data_type() else { return None };
-        *field = Arc::new(retyped(field, texts));
+        *field = match field.data_type() {
+            DataType::Dictionary(numbers, texts) if **numbers == DataType::UInt16 && is_text(texts) => {
+                Arc::new(retyped(field, texts))
+            }
+            _ => return None,
+        };
     }
     Some(Arc::new(Schema::new_with_metadata(fields, stored.metadata().clone())))
 }
 
 /// The rows in the types of `schema`: numbered texts as texts. All other columns have its types already.
 pub(crate) fn as_declared(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let is_numbered = |column: &ArrayRef, field: &Field| match column.data_type() {
-        DataType::Dictionary(_, texts) => **texts == *field.data_type(),
-        _ => false,
-    };
-    if !batch.columns().iter().zip(schema.fields()).any(|(column, field)| is_numbered(column, field)) {
+    if !has_numbered(batch, schema) {
         return Ok(batch.clone());
     }
     let column = |(column, field): (&ArrayRef, _)| match field {
-        field if is_numbered(column, field) => cast(column, field.data_type()),
+        field if is_numbered(column, field) => cast(column, field.data_type()).map(eval::compacted),
         _ => Ok(Arc::clone(column)),
     };
     let columns: Vec<_> =
         batch.columns().iter().zip(schema.fields().iter().map(AsRef::as_ref)).map(column).collect::<Result<_, _>>()?;
     RecordBatch::try_new(Arc::clone(schema), columns)
+}
+
+/// Whether a batch has columns of numbered texts, where `schema` has texts.
+pub(crate) fn has_numbered(batch: &RecordBatch, schema: &Schema) -> bool {
+    batch.columns().iter().zip(schema.fields()).any(|(column, field)| is_numbered(column, field))
+}
+
+fn is_numbered(column: &ArrayRef, field: &Field) -> bool {
+    matches!(column.data_type(), DataType::Dictionary(_, texts) if **texts == *field.data_type())
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 fn retyped(field: &Field, data_type: &DataType) -> Field {
@@ -161,15 +221,19 @@ fn numbers<'a, A: ArrayAccessor<Item = &'a str>>(
     parts: impl Iterator<Item = A>,
     most: usize,
 ) -> Option<(Vec<&'a str>, Vec<UInt16Array>)> {
-    let hash = |text: &str| xxh3_64(text.as_bytes());
-    let mut texts: Vec<&str> = Vec::new();
+    // Nobody outside can prepare texts of one hash.
+    let seed = RandomState::new().hash_one(0);
+    let hash = |text: &str| xxh3_64_with_seed(text.as_bytes(), seed);
+    let (mut texts, mut bytes): (Vec<&str>, _) = (Vec::new(), 0);
     let mut known: HashTable<u16> = HashTable::new();
     let mut number = |text: &'a str| {
         let is_same = |number: &u16| texts[usize::from(*number)] == text;
         match known.entry(hash(text), is_same, |number| hash(texts[usize::from(*number)])) {
             Entry::Occupied(entry) => Some(*entry.get()),
             Entry::Vacant(entry) => {
-                let number = u16::try_from(texts.len()).ok().filter(|number| usize::from(*number) < most)?;
+                bytes += text.len();
+                let fits = texts.len() < most && text.len() <= MAX_TEXT_BYTES && bytes <= MAX_DICTIONARY_BYTES;
+                let number = u16::try_from(texts.len()).ok().filter(|_| fits)?;
                 entry.insert(number);
                 texts.push(text);
                 Some(number)
@@ -187,21 +251,37 @@ fn numbers<'a, A: ArrayAccessor<Item = &'a str>>(
     (!texts.is_empty()).then_some((texts, numbers))
 }
 
-/// The column in memory of its own, if it lies in a piece of memory that is more than twice as large.
-fn on_its_own(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let data = column.to_data();
-    if data.get_slice_memory_size().is_ok_and(|bytes| 2 * bytes >= data.get_array_memory_size()) {
-        return Ok(Arc::clone(column));
+/// The columns in memory of their own, if they lie in pieces of memory that are half as large again: what was read as one
+/// message lies in one, which is only given back when no column is left in it.
+fn on_their_own(columns: Vec<ArrayRef>) -> Result<Vec<ArrayRef>, ArrowError> {
+    let mut pieces = HashMap::new();
+    columns.iter().for_each(|column| push_memory(&column.to_data(), &mut pieces));
+    let used: usize = columns.iter().map(|column| eval::array_bytes(column)).sum();
+    if pieces.values().sum::<usize>() <= used + used / 2 {
+        return Ok(columns);
     }
-    Ok(match column.data_type() {
-        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-        _ => {
-            let mut copy = MutableArrayData::new(vec![&data], false, data.len());
-            copy.try_extend(0, 0, data.len())?;
-            make_array(copy.freeze())
-        }
-    })
+    columns.into_iter().map(copied).collect()
+}
+
+/// Adds the pieces of memory that an array lies in: where they begin, and their bytes.
+fn push_memory(data: &ArrayData, pieces: &mut HashMap<usize, usize>) {
+    let nulls = data.nulls().map(|nulls| nulls.buffer());
+    for buffer in data.buffers().iter().chain(nulls) {
+        pieces.insert(buffer.data_ptr().as_ptr() as usize, buffer.capacity());
+    }
+    data.child_data().iter().for_each(|child| push_memory(child, pieces));
+}
+
+fn copied(column: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    // The texts of views first: a copy of these shares them.
+    let data = match column.data_type() {
+        DataType::Utf8View => column.as_string_view().gc().into_data(),
+        DataType::BinaryView => column.as_binary_view().gc().into_data(),
+        _ => column.into_data(),
+    };
+    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+    copy.try_extend(0, 0, data.len())?;
+    Ok(make_array(copy.freeze()))
 }
 
 #[cfg(test)]

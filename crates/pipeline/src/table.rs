@@ -1,5 +1,7 @@
 //! A dataset, or the result of a query, in memory.
 
+use std::sync::Arc;
+
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
@@ -53,7 +55,7 @@ impl Table {
     /// # Errors
     /// As [`eval::evaluate`].
     pub fn evaluate(&self, query: &BoundQuery, run: &Run) -> Result<Evaluated, EvalError> {
-        eval::evaluate_zoned(&query.on_stored(&self.stored), self.input(&self.batches), Some(&self.zones), run)
+        eval::evaluate_zoned(&self.asked(query)?, self.input(&self.batches), Some(&self.zones), run)
     }
 
     /// How many rows the answer to such a query has without limit, offset and cursor.
@@ -61,7 +63,7 @@ impl Table {
     /// # Errors
     /// As [`eval::evaluate`].
     pub fn count(&self, query: &BoundQuery, run: &Run) -> Result<u64, EvalError> {
-        eval::count_zoned(&query.on_stored(&self.stored), self.input(&self.batches), Some(&self.zones), run)
+        eval::count_zoned(&self.asked(query)?, self.input(&self.batches), Some(&self.zones), run)
     }
 
     /// The same among some of its batches.
@@ -69,7 +71,15 @@ impl Table {
     /// # Errors
     /// As [`eval::evaluate`].
     pub fn count_among(&self, batches: &[RecordBatch], query: &BoundQuery, run: &Run) -> Result<u64, EvalError> {
-        eval::count(&query.on_stored(&self.stored), self.input(batches), run)
+        eval::count(&self.asked(query)?, self.input(batches), run)
+    }
+
+    /// The query as it is asked of the stored rows.
+    fn asked(&self, query: &BoundQuery) -> Result<BoundQuery, EvalError> {
+        if !Arc::ptr_eq(query.schema(), &self.schema) && *query.schema() != self.schema {
+            return Err(EvalError::SchemaMismatch);
+        }
+        Ok(query.on_stored(&self.stored))
     }
 
     fn input<'a>(&'a self, batches: &'a [RecordBatch]) -> eval::Input<'a> {

@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray};
 use arrow::datatypes::{ByteViewType, DataType};
 
 /// The same values; texts and bytes in views get buffers of their own, if less than half of the buffers is in use.
-pub(super) fn compacted(column: ArrayRef) -> ArrayRef {
+pub(crate) fn compacted(column: ArrayRef) -> ArrayRef {
     match column.data_type() {
         DataType::Utf8View => rewritten(column.as_string_view()).unwrap_or(column),
         DataType::BinaryView => rewritten(column.as_binary_view()).unwrap_or(column),

@@ -39,6 +39,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 
+pub(crate) use compact::compacted;
 pub use mask::filter_mask;
 pub use nan::with_one_nan;
 pub use pushdown::{Pushdown, pushdown};

@@ -8,10 +8,13 @@
 //! that compare as the values do ([`arrow::row`]). Under a limit, rows whose first column of numbers is beyond that of as many
 //! rows as are wanted get no bytes.
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, RecordBatch, RecordBatchOptions};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{filter, interleave};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{SchemaRef, UInt16Type};
+use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
 
@@ -92,7 +95,21 @@ impl Work<'_> {
         let arrays: Vec<&dyn Array> = self.pieces.iter().map(|piece| piece.rows.column(column).as_ref()).collect();
         let indices: Vec<(usize, usize)> =
             positions.iter().map(|(piece, place)| (*piece as usize, *place as usize)).collect();
-        Ok(interleave(&arrays, &indices)?)
+        Ok(interleaved(&arrays, &indices)?)
+    }
+}
+
+/// The values at these places. Of texts by number the numbers alone are picked: all pieces of a table share one dictionary, of
+/// which Arrow's kernel would make a copy for each piece.
+fn interleaved(arrays: &[&dyn Array], indices: &[(usize, usize)]) -> Result<ArrayRef, ArrowError> {
+    let numbered: Option<Vec<_>> = arrays.iter().map(|array| array.as_dictionary_opt::<UInt16Type>()).collect();
+    match numbered.as_deref() {
+        Some([first, rest @ ..]) if rest.iter().all(|other| Arc::ptr_eq(first.values(), other.values())) => {
+            let numbers = numbered.iter().flatten().map(|array| array.keys() as &dyn Array).collect::<Vec<_>>();
+            let numbers = interleave(&numbers, indices)?.as_primitive::<UInt16Type>().clone();
+            Ok(Arc::new(DictionaryArray::try_new(numbers, Arc::clone(first.values()))?))
+        }
+        _ => interleave(arrays, indices),
     }
 }
 

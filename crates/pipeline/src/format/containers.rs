@@ -152,7 +152,7 @@ pub(super) fn with_one_dictionary(schema: &SchemaRef, batches: &[RecordBatch]) -
             row += rows;
         }
     }
-    columns.into_iter().map(|columns| RecordBatch::try_new(SchemaRef::clone(schema), columns)).collect()
+    columns.into_iter().zip(batches).map(|(columns, batch)| RecordBatch::try_new(batch.schema(), columns)).collect()
 }
 
 /// Whether the batches share one dictionary already, as the parts of one table often do.

@@ -166,8 +166,13 @@ impl Encoder {
             };
             let left = batch.num_rows() - self.row;
             if left > 0 {
-                let slice = batch.slice(self.row, left.min(self.writer.slice_rows(batch)));
-                let slice = if self.format.has_types() { stored::as_declared(&slice, &self.schema)? } else { slice };
+                let rows = left.min(self.writer.slice_rows(batch));
+                let slice = if self.format.has_types() && stored::has_numbered(batch, &self.schema) {
+                    // A number may become many bytes.
+                    stored::as_declared(&batch.slice(self.row, rows.min(SLICE_ROWS)), &self.schema)?
+                } else {
+                    batch.slice(self.row, rows)
+                };
                 self.row += self.writer.write(&slice, self.pass, out, until)?;
             }
             if self.row == batch.num_rows() {
@@ -186,9 +191,7 @@ impl Encoder {
     fn start(&mut self, out: &mut Vec<u8>) -> Result<(), ArrowError> {
         self.is_started = true;
         if self.format == Format::ArrowFile && self.keeps_batches {
-            let waiting = self.waiting.iter().map(|batch| stored::as_declared(batch, &self.schema));
-            let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
-            self.waiting = containers::with_one_dictionary(&self.schema, &waiting)?.into();
+            self.waiting = containers::with_one_dictionary(&self.schema, self.waiting.make_contiguous())?.into();
         }
         let rows = self.waiting.iter().map(RecordBatch::num_rows).sum();
         self.writer.start(&self.schema, rows, out);

@@ -343,3 +343,31 @@ async fn the_dashboards_call_applies_what_it_knows_and_lists_the_rest() {
     let unknown = pipeline.load_and_process_data("u", filters.as_object().unwrap()).await.unwrap_err();
     assert!(matches!(unknown, Error::UnknownDataset { .. }), "{unknown}");
 }
+
+#[tokio::test]
+async fn texts_by_number_have_their_own_type_for_callers_and_pages_by_cursor() {
+    const REGIONS: [&str; 5] = ["EU", "US", "Asia", "Africa", "Oceania"];
+    let mut rows: Rows = (0..10_000).map(|n| (n, REGIONS[n as usize * n as usize % 7 % 5])).collect();
+    let source = Source::new(rows.clone());
+    let pipeline = pipeline(&source, PolicyOverrides::default());
+    let whole = ask(&pipeline, "").await.unwrap();
+    assert_ne!(whole.batches[0].schema(), whole.schema, "stored by number");
+    let declared = whole.declared().unwrap();
+    assert!(declared.iter().all(|batch| batch.schema() == whole.schema));
+    let regions = |batch: &RecordBatch| batch.column(1).as_any().downcast_ref::<StringArray>().unwrap().clone();
+    let regions: Vec<_> = declared.iter().map(regions).collect();
+    assert!(regions.iter().flatten().eq(rows.iter().map(|(_, region)| Some(*region))));
+
+    rows.sort_by_key(|(year, region)| (std::cmp::Reverse(*region), *year));
+    let (mut question, mut found) = ("order=region.desc&limit=900".to_owned(), Vec::new());
+    loop {
+        let page = ask(&pipeline, &question).await.unwrap();
+        found.extend(years(&page));
+        match page.next {
+            Some(Next::Cursor(cursor)) => question = format!("order=region.desc&limit=900&cursor={cursor}"),
+            Some(Next::Offset(_)) => panic!("no cursor"),
+            None => break,
+        }
+    }
+    assert_eq!(found, rows.iter().map(|(year, _)| *year).collect::<Vec<_>>());
+}
