@@ -5,8 +5,8 @@
 //! groups by the column. All batches of a table share one dictionary for a column.
 //!
 //! The dataset's schema says nothing of it. A query is bound to that schema, and asked of the table as it is stored
-//! ([`BoundQuery::on_stored`](crate::query::BoundQuery::on_stored)); columns get their own types back where types show, in
-//! Arrow and Parquet ([`as_declared`]).
+//! ([`BoundQuery::on_stored`](crate::query::BoundQuery::on_stored)); columns get their own types back where types show
+//! ([`as_declared`]).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -167,8 +167,8 @@ impl Encoder {
             let left = batch.num_rows() - self.row;
             if left > 0 {
                 let rows = left.min(self.writer.slice_rows(batch));
-                let slice = if self.format.has_types() && stored::has_numbered(batch, &self.schema) {
-                    // A number may become many bytes.
+                let slice = if self.format.is_ipc() && stored::has_numbered(batch, &self.schema) {
+                    // A number may become many bytes. (Parquet's writer takes numbers for texts.)
                     stored::as_declared(&batch.slice(self.row, rows.min(SLICE_ROWS)), &self.schema)?
                 } else {
                     batch.slice(self.row, rows)

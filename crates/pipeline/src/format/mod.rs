@@ -128,9 +128,9 @@ impl Format {
         Self::ALL.into_iter().find(|format| format.name() == name)
     }
 
-    /// Whether the bytes carry the columns' types.
-    pub(crate) fn has_types(self) -> bool {
-        matches!(self, Self::Arrow | Self::ArrowFile | Self::Parquet)
+    /// Whether the bytes are Arrow's.
+    fn is_ipc(self) -> bool {
+        matches!(self, Self::Arrow | Self::ArrowFile)
     }
 
     /// Writes batches of `schema`, into `max_bytes` at most. Stops within a chunk of that bound.

@@ -207,7 +207,7 @@ fn every_answer_is_that_of_the_rows_as_they_came() {
         for format in Format::ALL {
             let [ours, theirs] =
                 [&answer, &expected].map(|it| format.encode(&schema, it.batches(), usize::MAX).unwrap());
-            if format.has_types() {
+            if matches!(format, Format::Arrow | Format::ArrowFile | Format::Parquet) {
                 assert_eq!(read_back(format, ours), read_back(format, theirs), "{question} as {}", format.name());
             } else {
                 assert!(ours == theirs, "{question} as {}", format.name());

@@ -139,8 +139,19 @@ impl Extremes {
     /// Takes rows.
     pub(super) fn update(&mut self, groups: &[u32], column: &ArrayRef) -> Result<(), EvalError> {
         let end = self.end;
-        let column =
-            if column.data_type() == &self.data_type { column.clone() } else { cast(column, &self.data_type)? };
+        let nulls = column.logical_nulls();
+        // Of texts in a dictionary each is made bytes of once, and not for each row that has it.
+        let dictionary = column.as_any_dictionary_opt().filter(|dictionary| {
+            let values = dictionary.values();
+            matches!(self.kept, Kept::Rows(..))
+                && values.data_type() == &self.data_type
+                && (1..=column.len()).contains(&values.len())
+        });
+        let column = match dictionary {
+            Some(dictionary) => dictionary.values().clone(),
+            None if column.data_type() == &self.data_type => column.clone(),
+            None => cast(column, &self.data_type)?,
+        };
         match &mut self.kept {
             Kept::Signed(best) => {
                 let column = whole(&column)?;
@@ -161,10 +172,11 @@ impl Extremes {
                     none => none.insert(RowConverter::new(vec![SortField::new(self.data_type.clone())])?),
                 };
                 let rows = converter.convert_columns(std::slice::from_ref(&column))?;
-                let nulls = column.logical_nulls();
+                let codes = dictionary.map(|dictionary| dictionary.normalized_keys());
                 for (at, group) in groups.iter().enumerate() {
                     if nulls.as_ref().is_none_or(|nulls| nulls.is_valid(at)) {
-                        offer(&mut kept[*group as usize], rows.row(at).as_ref(), end, bytes);
+                        let row = codes.as_ref().map_or(at, |codes| codes[at]);
+                        offer(&mut kept[*group as usize], rows.row(row).as_ref(), end, bytes);
                     }
                 }
             }
