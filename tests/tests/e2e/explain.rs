@@ -58,6 +58,9 @@ fn what_a_source_is_asked_for_is_listed() {
     let server = server("query");
     let explained = explain(&server, "rate=gte.7&select=city&limit=3");
     assert_eq!(explained["mode"], "query");
+    for of_a_table in ["tested", "matched", "batches", "batches_skipped"] {
+        assert_eq!(explained["rows"][of_a_table], Value::Null, "nobody counts them: {explained:#}");
+    }
     let pushed = &explained["source"];
     let columns = pushed["columns"].as_array().unwrap_or_else(|| panic!("{explained:#}"));
     assert!(columns.contains(&json!("city")) && !columns.contains(&json!("lat")), "{explained:#}");

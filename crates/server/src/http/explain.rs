@@ -35,7 +35,7 @@ pub(super) async fn answer(state: &AppState, wanted: &Wanted, call: &CallOptions
     let encode = at_encode.elapsed();
     let plan = Plan::of(dataset, &limited);
     let table = state.pipeline.table_info(dataset).filter(|_| prepared.from().is_some());
-    let stats = answer.stats;
+    let stats = prepared.from().map(|_| answer.stats);
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
     let document = ExplainDto {
         dataset: dataset.name.to_string(),
@@ -53,12 +53,12 @@ pub(super) async fn answer(state: &AppState, wanted: &Wanted, call: &CallOptions
         table_bytes: table.as_ref().map(|table| table.bytes),
         table_age_seconds: table.map(|table| table.age.as_secs_f64()),
         rows: ExplainRows {
-            tested: stats.rows_tested,
-            matched: stats.rows_matched,
+            tested: stats.map(|stats| stats.rows_tested),
+            matched: stats.map(|stats| stats.rows_matched),
             answered: answer.rows,
             total,
-            batches: stats.batches,
-            batches_skipped: stats.batches_skipped,
+            batches: stats.map(|stats| stats.batches),
+            batches_skipped: stats.map(|stats| stats.batches_skipped),
         },
         more: answer.next.is_some(),
         status: page.status().as_u16(),

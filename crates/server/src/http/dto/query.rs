@@ -84,21 +84,22 @@ pub struct PushedDto {
     pub limit: Option<u64>,
 }
 
-/// Rows and batches of an evaluation.
+/// Rows and batches of an evaluation. In query mode the rows go through as the source gives them, and nobody counts what
+/// is null then.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ExplainRows {
     /// Rows that the condition was tested on.
-    pub tested: u64,
+    pub tested: Option<u64>,
     /// Rows that fulfilled it, as far as they were looked for.
-    pub matched: u64,
+    pub matched: Option<u64>,
     /// Rows of the answer.
     pub answered: u64,
     /// Rows of the whole answer, if they were counted.
     pub total: Option<u64>,
     /// Batches of the table.
-    pub batches: u64,
+    pub batches: Option<u64>,
     /// Batches that were skipped, as their least and greatest values rule them out.
-    pub batches_skipped: u64,
+    pub batches_skipped: Option<u64>,
 }
 
 /// Times in milliseconds.
