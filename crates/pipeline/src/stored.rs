@@ -16,6 +16,7 @@ use arrow::array::{
     Array, ArrayAccessor, ArrayData, ArrayRef, AsArray, DictionaryArray, MutableArrayData, RecordBatch,
     RecordBatchOptions, StringArray, UInt16Array, make_array,
 };
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt16Type};
 use arrow::error::ArrowError;
@@ -49,7 +50,7 @@ impl Stored {
     /// Numbers the texts of the columns of few texts. `batches` are of `schema`.
     pub(crate) fn new(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, ArrowError> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
-        if rows < MIN_ROWS {
+        if rows < MIN_ROWS || !schema.fields().iter().all(|field| can_be_copied(field.data_type())) {
             return Self::as_it_is(schema, batches);
         }
         Self::numbered(schema, batches, (rows / ROWS_PER_TEXT).min(MAX_TEXTS))
@@ -245,7 +246,9 @@ fn numbers<'a, A: ArrayAccessor<Item = &'a str>>(
         for row in 0..part.len() {
             numbers.push(if part.is_null(row) { 0 } else { number(part.value(row))? });
         }
-        Some(UInt16Array::new(numbers.into(), part.nulls().cloned()))
+        // Not the bits that came, which hold the memory of all that came with them.
+        let nulls = part.nulls().filter(|nulls| nulls.null_count() > 0);
+        Some(UInt16Array::new(numbers.into(), nulls.map(|nulls| nulls.iter().collect::<BooleanBuffer>().into())))
     };
     let numbers = parts.map(part).collect::<Option<Vec<_>>>()?;
     (!texts.is_empty()).then_some((texts, numbers))
@@ -270,6 +273,21 @@ fn push_memory(data: &ArrayData, pieces: &mut HashMap<usize, usize>) {
         pieces.insert(buffer.data_ptr().as_ptr() as usize, buffer.capacity());
     }
     data.child_data().iter().for_each(|child| push_memory(child, pieces));
+}
+
+/// Whether [`copied`] leaves nothing of a column in the memory where it was: the values of dictionaries stay, and so do texts
+/// of views within other types. A table that has such columns is stored as it is.
+fn can_be_copied(data_type: &DataType) -> bool {
+    use DataType::*;
+    let within =
+        |field: &Field| !matches!(field.data_type(), Utf8View | BinaryView) && can_be_copied(field.data_type());
+    match data_type {
+        Dictionary(..) | RunEndEncoded(..) | Union(..) => false,
+        List(item) | LargeList(item) | ListView(item) | LargeListView(item) => within(item),
+        FixedSizeList(item, _) | Map(item, _) => within(item),
+        Struct(fields) => fields.iter().all(|field| within(field)),
+        _ => true,
+    }
 }
 
 fn copied(column: ArrayRef) -> Result<ArrayRef, ArrowError> {
