@@ -47,6 +47,15 @@ pub fn aggregates_of(data_type: &DataType) -> &'static [&'static str] {
     }
 }
 
+/// Functions as other languages name them, and their names here.
+const OF_OTHERS: [(&str, &str); 5] = [
+    ("mean", "avg"),
+    ("average", "avg"),
+    ("nunique", "count_distinct"),
+    ("maximum", "max"),
+    ("minimum", "min"),
+];
+
 impl Aggregate {
     /// The function of a name.
     pub(super) fn of_name(name: &str) -> Option<Self> {
@@ -74,7 +83,9 @@ impl AggregateCall {
         let names = || FUNCTIONS.iter().map(|(name, _)| *name);
         let Some((_, found)) = FUNCTIONS.iter().find(|(name, _)| *name == function) else {
             let known = || format!("the aggregates are {}", names().collect::<Vec<_>>().join(", "));
-            let hint = did_you_mean(function, names()).unwrap_or_else(known);
+            let elsewhere = OF_OTHERS.iter().find(|(theirs, _)| *theirs == function);
+            let elsewhere = elsewhere.map(|(_, ours)| format!("did you mean '{ours}'?"));
+            let hint = elsewhere.or_else(|| did_you_mean(function, names())).unwrap_or_else(known);
             let message = format!("unknown aggregate '{}'", cut(function));
             return Err(QueryError::new(QueryErrorKind::UnknownAggregate, parameter, value, message).with_hint(hint));
         };

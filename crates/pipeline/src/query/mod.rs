@@ -150,18 +150,36 @@ fn meant(error: QueryError, schema: &SchemaRef, rules: &Rules) -> QueryError {
     }
     let others = ["select", "distinct", "having", "order", "limit", "offset", "cursor", "and", "or"].into_iter();
     let others = others.chain(rules.reserved.iter().map(String::as_str));
-    if others.clone().any(|other| other == error.parameter()) {
+    // What is missing there is said of the condition within.
+    let bare = error.parameter().trim_start_matches("not.");
+    if others.clone().any(|other| other == bare) {
         return error;
     }
     let columns = schema.fields().iter().map(|field| field.name().as_str());
-    match crate::error::closest(error.parameter(), others.chain(columns)) {
-        Some(close) => {
-            let hint = format!("did you mean '{close}'?");
-            error.with_hint(hint)
-        }
-        None => error,
-    }
+    let elsewhere = OF_OTHER_APIS.iter().find(|(theirs, _)| *theirs == error.parameter()).map(|(_, ours)| *ours);
+    let hint = match elsewhere.or_else(|| crate::error::closest(error.parameter(), others.chain(columns.clone()))) {
+        Some(close) => format!("did you mean '{close}'?"),
+        None => format!("no column and no parameter has this name; the columns are {}", error::listed(columns)),
+    };
+    error.with_hint(hint)
 }
+
+/// Parameters of other APIs, and what is theirs here.
+const OF_OTHER_APIS: [(&str, &str); 13] = [
+    ("sort", "order"),
+    ("sort_by", "order"),
+    ("order_by", "order"),
+    ("orderby", "order"),
+    ("fields", "select"),
+    ("columns", "select"),
+    ("page", "offset"),
+    ("skip", "offset"),
+    ("per_page", "limit"),
+    ("page_size", "limit"),
+    ("top", "limit"),
+    ("where", "and"),
+    ("filter", "and"),
+];
 
 #[cfg(test)]
 mod tests;

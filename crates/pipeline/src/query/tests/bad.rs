@@ -51,6 +51,10 @@ fn a_filter_without_an_operator_is_corrected() {
         ("region=not.open", "region", "write region=not.eq.open"),
         ("day=2024-01-31", "day", "write day=eq.2024-01-31"),
         ("and=(region.open)", "and", "write region.eq.open"),
+        ("not.or=(region.open)", "not.or", "write region.eq.open"),
+        ("page=2", "page", "did you mean 'offset'?"),
+        ("sort=year", "sort", "did you mean 'order'?"),
+        ("apikey=abc", "apikey", "no column and no parameter has this name; the columns are region, year"),
     ] {
         check(params, "missing_operator", parameter, hint);
     }

@@ -233,6 +233,7 @@ fn aggregates_that_cannot_be_are_refused() {
         ("select=year.smu()", "unknown_aggregate", "select", "did you mean 'sum'?"),
         ("select=year.stddev()", "unknown_aggregate", "select", "count, sum, avg"),
         ("select=year.SUM()", "unknown_aggregate", "select", "did you mean 'sum'?"),
+        ("select=year.mean()", "unknown_aggregate", "select", "did you mean 'avg'?"),
         ("select=rows()", "unknown_aggregate", "select", ""),
         ("select=yeer.sum()", "unknown_column", "select", "did you mean 'year'?"),
         ("select=region.sum()", "unsupported_aggregate", "select", "count, count_distinct, min, max"),
