@@ -48,13 +48,8 @@ pub fn aggregates_of(data_type: &DataType) -> &'static [&'static str] {
 }
 
 /// Functions as other languages name them, and their names here.
-const OF_OTHERS: [(&str, &str); 5] = [
-    ("mean", "avg"),
-    ("average", "avg"),
-    ("nunique", "count_distinct"),
-    ("maximum", "max"),
-    ("minimum", "min"),
-];
+const OF_OTHERS: [(&str, &str); 5] =
+    [("mean", "avg"), ("average", "avg"), ("nunique", "count_distinct"), ("maximum", "max"), ("minimum", "min")];
 
 impl Aggregate {
     /// The function of a name.
