@@ -152,8 +152,14 @@ impl Worker {
                 }
             },
         };
-        // What came since the last look, however quick it was.
-        request.news(&self.pipeline).into_iter().for_each(|event| (self.tell)(event));
+        // What came since the last look, however quick it was; of progress one word alone, the last.
+        let mut news = request.news(&self.pipeline);
+        let all = request.all_of_it().filter(|_| outcome.result.is_ok());
+        if let Some(seen) = all {
+            news.retain(|event| !matches!(event, Event::Progress { .. }));
+            news.push(Event::Progress { name: Arc::clone(&request.name), seen });
+        }
+        news.into_iter().for_each(|event| (self.tell)(event));
         self.under_way.lock().retain(|other| !Arc::ptr_eq(other, request));
         // What was asked for wrongly is told to whoever asked.
         if let Err(error) = outcome.result.as_ref()
@@ -162,7 +168,6 @@ impl Worker {
             tracing::warn!(request_id = %self.call.request_id, dataset = request.source(), error = %error,
                 "a load failed to read dataset '{}' (request {}): {error}", request.source(), self.call.request_id);
         }
-        self.tell_the_end(request, &outcome);
         outcome
     }
 
@@ -170,13 +175,6 @@ impl Worker {
         (self.tell)(Event::Started { name: Arc::clone(&request.name) });
         self.under_way.lock().push(Arc::clone(request));
         request.load(&self.pipeline, &self.call, self.rows).await
-    }
-
-    /// The last word on progress of what went well: all of it.
-    fn tell_the_end(&self, request: &Tracked, outcome: &Outcome) {
-        if let Some(seen) = request.all_of_it().filter(|_| outcome.result.is_ok()) {
-            (self.tell)(Event::Progress { name: Arc::clone(&request.name), seen });
-        }
     }
 }
 
