@@ -164,7 +164,7 @@ impl Grouping {
                 own.groups()
             }
             Groups::Shared(shared, scratch) => {
-                shared.number(&keys, rows, place, scratch, &mut self.numbers)?;
+                shared.number(&keys, rows, place, (scratch, run), &mut self.numbers)?;
                 shared.end()
             }
         };

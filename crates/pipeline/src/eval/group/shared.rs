@@ -271,7 +271,7 @@ impl SharedKeys {
         columns: &[Vec<ArrayRef>],
         rows: usize,
         place: u64,
-        scratch: &mut Scratch,
+        (scratch, run): (&mut Scratch, &Run),
         out: &mut Vec<u32>,
     ) -> Result<(), EvalError> {
         let mut each = self.columns.iter().zip(columns);
@@ -284,9 +284,11 @@ impl SharedKeys {
         let mut next = Vec::new();
         for ((values, column), pairs) in each.zip(&self.pairs) {
             next.clear();
+            run.check()?;
             values.number(column, place, scratch, &mut next)?;
             let both: Vec<u64> = out[start..].iter().zip(&next).map(|(before, next)| pair(*before, *next)).collect();
             out.truncate(start);
+            run.check()?;
             pairs.number(&[Arc::new(UInt64Array::from(both))], place, scratch, out)?;
         }
         Ok(())
