@@ -66,6 +66,8 @@ pub async fn run(listener: TcpListener, state: Arc<AppState>, shutdown: impl Fut
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
             .keep_alive(KEEP_ALIVE)
+            // Who closes a connection has left, and the work for them stops: nobody closes one half of it and waits.
+            .h1_allow_half_closed(false)
             .local_addr(address)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
