@@ -13,8 +13,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayAccessor, ArrayData, ArrayRef, AsArray, DictionaryArray, MutableArrayData, RecordBatch,
-    RecordBatchOptions, StringArray, UInt16Array, make_array,
+    Array, ArrayAccessor, ArrayData, ArrayRef, AsArray, DictionaryArray, MutableArrayData, RecordBatch, StringArray,
+    UInt16Array, make_array,
 };
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::cast;
@@ -51,7 +51,7 @@ impl Stored {
     pub(crate) fn new(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, ArrowError> {
         let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
         if rows < MIN_ROWS || !schema.fields().iter().all(|field| can_be_copied(field.data_type())) {
-            return Self::as_it_is(schema, batches);
+            return Ok(Self::as_it_is(schema, batches));
         }
         Self::numbered(schema, batches, (rows / ROWS_PER_TEXT).min(MAX_TEXTS))
     }
@@ -61,7 +61,7 @@ impl Stored {
         let of_column = |column| numbered(schema.field(column).data_type(), &batches, column, most);
         let columns: Vec<_> = (0..schema.fields().len()).into_par_iter().map(of_column).collect::<Result<_, _>>()?;
         if columns.iter().all(Option::is_none) {
-            return Self::as_it_is(schema, batches);
+            return Ok(Self::as_it_is(schema, batches));
         }
         let fields = schema.fields().iter().zip(&columns).map(|(field, numbered)| match numbered {
             Some(parts) => Arc::new(retyped(field, parts[0].data_type())),
@@ -83,8 +83,8 @@ impl Stored {
         Ok(Self { schema: stored, batches, bytes })
     }
 
-    fn as_it_is(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Self, ArrowError> {
-        Ok(Self { schema: Arc::clone(schema), bytes: bytes_of(&batches, &[]), batches })
+    fn as_it_is(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Self {
+        Self { schema: Arc::clone(schema), bytes: bytes_of(&batches, &[]), batches }
     }
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn answer_bytes(batches: &[RecordBatch], schema: &Schema) -> u64 {
 
 /// The same batches with one array for the dictionary of a column, where all parts of it have the same memory.
 pub(crate) fn with_one_array(batches: Vec<RecordBatch>, numbered: &[usize]) -> Result<Vec<RecordBatch>, ArrowError> {
-    let Some(first) = batches.first().cloned() else { return Ok(batches) };
+    let Some(first) = batches.first().filter(|_| !numbered.is_empty()).cloned() else { return Ok(batches) };
     let batch = |batch: RecordBatch| {
         let mut columns = batch.columns().to_vec();
         for at in numbered {
@@ -130,13 +130,10 @@ pub(crate) fn with_one_array(batches: Vec<RecordBatch>, numbered: &[usize]) -> R
                 columns[*at] = others.with_values(Arc::clone(ours.values()));
             }
         }
-        RecordBatch::try_new_with_options(batch.schema(), columns, &rows_of(&batch))
+        // A table that has numbered columns has columns.
+        RecordBatch::try_new(batch.schema(), columns)
     };
     batches.into_iter().map(batch).collect()
-}
-
-fn rows_of(batch: &RecordBatch) -> RecordBatchOptions {
-    RecordBatchOptions::new().with_row_count(Some(batch.num_rows()))
 }
 
 /// The columns of `stored` whose texts are numbered, where the dataset has `declared`.
